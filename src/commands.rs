@@ -1,0 +1,93 @@
+//! What each command does: read, map, render, check, write.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::cli::{AuditObject, Cli, Command, Convert, Explain, Input, Rules};
+use crate::read::{self, Inventory};
+use crate::render;
+use crate::report;
+use crate::write;
+
+/// Name of the audit rules in a folder.
+const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+
+/// Runs the command. The product goes to `out`, the talk to `err`.
+///
+/// # Errors
+/// Anything wrong, in lines that start with the place; nothing was written then.
+pub fn run(cli: Cli, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write) -> Result<()> {
+    match cli.command {
+        Command::Convert(args) => convert(&args, out, err),
+        Command::Explain(args) => explain(&args, out, err),
+    }
+}
+
+fn convert(args: &Convert, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write) -> Result<()> {
+    let inventory = read_input(&args.input, err)?;
+    let rendered = render::audit_rules(&inventory.policies, &options(&args.rules))?;
+    // CHECK: check(&rendered)?;
+    let summary = report::summary(&inventory, &rendered, object(args.rules.audit_object));
+    match &args.output {
+        Some(output) => {
+            let path = write::target(output, AUDIT_RULES);
+            write::replace(&path, &rendered.text, args.force)?;
+            writeln!(err, "{summary}\nwrote {}", path.display())?;
+        }
+        None => {
+            out.write_all(rendered.text.as_bytes()).context("standard output")?;
+            writeln!(err, "{summary}")?;
+        }
+    }
+    Ok(())
+}
+
+fn explain(args: &Explain, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write) -> Result<()> {
+    let inventory = read_input(&args.input, err)?;
+    write!(out, "{}", report::explain(&inventory, object(args.audit_object))).context("standard output")
+}
+
+/// Reads the input; warnings are told, and no policy at all is an error.
+fn read_input(input: &Input, err: &mut dyn std::io::Write) -> Result<Inventory> {
+    let source = |path: &std::path::PathBuf| {
+        if path.as_os_str() == "-" { read::Source::Stdin } else { read::Source::Path(path.clone()) }
+    };
+    let sources: Vec<read::Source> = input.paths.iter().map(source).collect();
+    let inventory = read::read(&sources, &read::Options { strict: input.strict }).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!(lines.join("\n"))
+    })?;
+    for warning in &inventory.warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
+    if inventory.policies.is_empty() {
+        let passed: Vec<String> = inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let instead = if passed.is_empty() { "nothing".to_owned() } else { passed.join(", ") };
+        let skipped = match inventory.skipped_files {
+            0 => String::new(),
+            n => format!("; {n} files are no manifests"),
+        };
+        bail!("{}: no PodSecurityPolicy found, but {instead}{skipped}", names(input));
+    }
+    Ok(inventory)
+}
+
+fn names(input: &Input) -> String {
+    input.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn object(object: AuditObject) -> render::AuditObject {
+    match object {
+        AuditObject::Response => render::AuditObject::Response,
+        AuditObject::Request => render::AuditObject::Request,
+    }
+}
+
+fn options(rules: &Rules) -> render::Options {
+    render::Options {
+        object: object(rules.audit_object),
+        max_containers: rules.max_containers.into(),
+        namespaces: rules.namespace.clone(),
+        exclude_namespaces: rules.exclude_namespace.clone(),
+        templates: rules.templates.clone(),
+    }
+}

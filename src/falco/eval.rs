@@ -1,0 +1,435 @@
+//! Evaluation: compiled conditions over events.
+//!
+//! What is read of an event is kept for the event, shared by all rules: fields, comparisons and macros. That is
+//! what Falco's own caches make of it within one rule; across rules nothing can differ, except after a string with
+//! escapes was read on its own (see [`Event::reset`]), and then everything is read anew from the next rule on.
+
+use super::condition::{Modifier, Op, Transformer};
+use super::event::Event;
+use super::extract::{Extracted, Extractor, as_u64, number_text};
+use super::glob::{Glob, Paths};
+use super::posix::{Pattern, is_plain};
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What was read of an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extractions {
+    /// How many fields (with different arguments) were read at all.
+    pub distinct: usize,
+    /// For each rule of the set, in order, how many fields it read.
+    pub per_rule: Vec<usize>,
+}
+
+/// Compiled conditions that share what they read.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) operands: Vec<Source>,
+    pub(crate) tests: Vec<Test>,
+    /// Conditions of macros.
+    pub(crate) shared: Vec<Node>,
+    /// The number of different fields.
+    pub(crate) fields: usize,
+}
+
+/// Where a value comes from; other operands by number.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A field and its number.
+    Field(Extractor, usize),
+    /// A field that this model cannot read.
+    Unmodelled,
+    Text(Vec<u8>),
+    /// A literal list; numbers in it become text.
+    List(Vec<(usize, bool)>),
+    Unary(Transformer, usize),
+    Join(usize, usize),
+    Concat(Vec<usize>),
+}
+
+/// A compiled condition.
+#[derive(Debug)]
+pub(crate) enum Node {
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
+    Shared(usize),
+    Test(usize),
+}
+
+/// A comparison.
+#[derive(Debug)]
+pub(crate) struct Test {
+    pub(crate) operand: usize,
+    pub(crate) compare: Compare,
+}
+
+/// How an operand's value is compared.
+#[derive(Debug)]
+pub(crate) enum Compare {
+    Exists,
+    Text(TextTest),
+    Number(Op, u64),
+    NumberIn(Vec<u64>),
+    Elements { all: bool, set: Values },
+    Operand(Op, usize, Kind),
+}
+
+/// What kind of values two operands have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    List,
+}
+
+/// How a text is compared.
+#[derive(Debug)]
+pub(crate) enum TextTest {
+    Literal(Op, Vec<u8>),
+    Contains(Box<memchr::memmem::Finder<'static>>),
+    Glob(Glob),
+    In(Values),
+    Below(Paths),
+    Regex(Arc<Pattern>),
+    Several(Modifier, Vec<Self>),
+}
+
+/// A set of values.
+#[derive(Debug)]
+pub(crate) enum Values {
+    Few(Vec<Vec<u8>>),
+    Many(HashSet<Vec<u8>>),
+}
+
+impl Values {
+    pub(crate) fn new(values: Vec<Vec<u8>>) -> Self {
+        if values.len() > 8 { Self::Many(values.into_iter().collect()) } else { Self::Few(values) }
+    }
+
+    fn contains(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Few(values) => values.iter().any(|v| v == value),
+            Self::Many(values) => values.contains(value),
+        }
+    }
+}
+
+/// One event's evaluation.
+pub(crate) struct Run<'e, 'p> {
+    event: &'e Event<'e>,
+    program: &'p Program,
+    values: Vec<OnceCell<Extracted<'e>>>,
+    tests: Vec<Cell<Option<bool>>>,
+    shared: Vec<Cell<Option<bool>>>,
+    /// The event's epoch when this was last emptied.
+    epoch: usize,
+    /// Which fields the current rule has read, when that is counted.
+    read: Option<RefCell<Vec<bool>>>,
+}
+
+impl<'e, 'p> Run<'e, 'p> {
+    pub(crate) fn new(event: &'e Event<'e>, program: &'p Program) -> Self {
+        let mut run = Self {
+            event,
+            program,
+            values: Vec::new(),
+            tests: vec![Cell::new(None); program.tests.len()],
+            shared: vec![Cell::new(None); program.shared.len()],
+            epoch: event.epoch(),
+            read: None,
+        };
+        run.values.resize_with(program.operands.len(), OnceCell::new);
+        run
+    }
+
+    /// Counts what each rule reads; nothing is then shared between rules.
+    pub(crate) fn counting(event: &'e Event<'e>, program: &'p Program) -> Self {
+        let read = Some(RefCell::new(vec![false; program.fields]));
+        Self { read, ..Self::new(event, program) }
+    }
+
+    /// Evaluates a rule's condition.
+    pub(crate) fn rule(&mut self, condition: &Node) -> bool {
+        if self.read.is_some() || self.epoch != self.event.epoch() {
+            self.forget();
+        }
+        self.node(condition)
+    }
+
+    /// The fields that the last rule has read, if they are counted.
+    pub(crate) fn fields_read(&self) -> Vec<bool> {
+        self.read.as_ref().map(|read| read.borrow().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn nanoseconds(&self) -> u64 {
+        self.event.nanoseconds()
+    }
+
+    fn forget(&mut self) {
+        self.values.iter_mut().for_each(|value| *value = OnceCell::new());
+        self.tests.iter().chain(&self.shared).for_each(|result| result.set(None));
+        if let Some(read) = &self.read {
+            read.borrow_mut().fill(false);
+        }
+        self.epoch = self.event.epoch();
+    }
+
+    fn node(&self, node: &Node) -> bool {
+        match node {
+            Node::And(nodes) => nodes.iter().all(|n| self.node(n)),
+            Node::Or(nodes) => nodes.iter().any(|n| self.node(n)),
+            Node::Not(node) => !self.node(node),
+            Node::Shared(id) => self.remembered(self.shared.get(*id), || {
+                self.program.shared.get(*id).is_some_and(|node| self.node(node))
+            }),
+            Node::Test(id) => self.remembered(self.tests.get(*id), || {
+                self.program.tests.get(*id).is_some_and(|test| self.test(test))
+            }),
+        }
+    }
+
+    fn remembered(&self, slot: Option<&Cell<Option<bool>>>, compute: impl FnOnce() -> bool) -> bool {
+        if let Some(result) = slot.and_then(Cell::get) {
+            return result;
+        }
+        let result = compute();
+        if let Some(slot) = slot {
+            slot.set(Some(result));
+        }
+        result
+    }
+
+    fn test(&self, test: &Test) -> bool {
+        let left = self.value(test.operand);
+        if *left == Extracted::Missing {
+            return false;
+        }
+        match (&test.compare, left) {
+            (Compare::Exists, _) => true,
+            (Compare::Elements { all: true, set }, Extracted::Many(values)) => {
+                values.iter().all(|v| set.contains(v))
+            }
+            (Compare::Elements { all: false, set }, Extracted::Many(values)) => {
+                values.iter().any(|v| set.contains(v))
+            }
+            (Compare::Text(text), Extracted::One(value)) => text.holds(value, || self.is_plain(value)),
+            (Compare::Number(op, number), Extracted::One(value)) => orders(*op, &as_u64(value), number),
+            (Compare::NumberIn(numbers), Extracted::One(value)) => numbers.contains(&as_u64(value)),
+            (Compare::Operand(op, right, kind), left) => compare(*op, *kind, left, self.value(*right)),
+            _ => false,
+        }
+    }
+
+    fn is_plain(&self, value: &Cow<'_, [u8]>) -> bool {
+        match value {
+            Cow::Borrowed(_) => self.event.is_plain(),
+            Cow::Owned(bytes) => is_plain(bytes),
+        }
+    }
+
+    pub(crate) fn value(&self, operand: usize) -> &Extracted<'e> {
+        const MISSING: &Extracted<'static> = &Extracted::Missing;
+        match self.values.get(operand) {
+            Some(slot) => slot.get_or_init(|| self.extract(operand)),
+            None => MISSING,
+        }
+    }
+
+    fn extract(&self, operand: usize) -> Extracted<'e> {
+        match self.program.operands.get(operand) {
+            Some(Source::Field(extractor, field)) => {
+                if let Some(slot) = self.read.as_ref().map(RefCell::borrow_mut).as_mut().and_then(|r| r.get_mut(*field))
+                {
+                    *slot = true;
+                }
+                extractor.extract(self.event)
+            }
+            Some(Source::Text(text)) => Extracted::One(Cow::Owned(text.clone())),
+            Some(Source::List(items)) => self.list(items),
+            Some(Source::Unary(transformer, inner)) => transform(*transformer, self.value(*inner)),
+            Some(Source::Join(separator, list)) => self.join(*separator, *list),
+            Some(Source::Concat(parts)) => self.concat(parts),
+            Some(Source::Unmodelled) | None => Extracted::Missing,
+        }
+    }
+
+    fn list(&self, items: &[(usize, bool)]) -> Extracted<'e> {
+        let mut all = Vec::new();
+        for (operand, is_number) in items {
+            match self.value(*operand) {
+                Extracted::Missing => return Extracted::Missing,
+                Extracted::One(value) if *is_number => {
+                    all.push(Cow::Owned(number_text(value, false).into_bytes()));
+                }
+                Extracted::One(value) => all.push(value.clone()),
+                Extracted::Many(values) => all.extend(values.iter().cloned()),
+            }
+        }
+        Extracted::Many(all)
+    }
+
+    fn join(&self, separator: usize, list: usize) -> Extracted<'e> {
+        let (Extracted::One(separator), Some(values)) = (self.value(separator), values(self.value(list))) else {
+            return Extracted::Missing;
+        };
+        let values: Vec<&[u8]> = values.iter().map(|v| c_string(v)).collect();
+        Extracted::One(Cow::Owned(values.join(&**separator)))
+    }
+
+    fn concat(&self, parts: &[usize]) -> Extracted<'e> {
+        let mut all = Vec::new();
+        for part in parts {
+            let Some(value) = values(self.value(*part)).and_then(<[_]>::first) else { return Extracted::Missing };
+            all.extend_from_slice(c_string(value));
+        }
+        Extracted::One(Cow::Owned(all))
+    }
+}
+
+fn values<'v, 'e>(extracted: &'v Extracted<'e>) -> Option<&'v [Cow<'e, [u8]>]> {
+    match extracted {
+        Extracted::Missing => None,
+        Extracted::One(value) => Some(std::slice::from_ref(value)),
+        Extracted::Many(values) => Some(values),
+    }
+}
+
+/// What C functions see of a text.
+pub(crate) fn c_string(text: &[u8]) -> &[u8] {
+    match memchr::memchr(0, text) {
+        Some(end) => text.get(..end).unwrap_or_default(),
+        None => text,
+    }
+}
+
+/// A text without the terminators that transformers leave at its end.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+    text.get(..end).unwrap_or_default()
+}
+
+fn transform<'e>(transformer: Transformer, value: &Extracted<'e>) -> Extracted<'e> {
+    let number = |n: usize| Extracted::One(Cow::Owned((n as u64).to_le_bytes().to_vec()));
+    match (transformer, value) {
+        (_, Extracted::Missing) => Extracted::Missing,
+        (Transformer::Len, Extracted::Many(values)) => number(values.len()),
+        (Transformer::Len, Extracted::One(value)) => number(c_string(value).len()),
+        (_, Extracted::One(value)) => {
+            transform_text(transformer, value).map_or(Extracted::Missing, |v| Extracted::One(Cow::Owned(v)))
+        }
+        (_, Extracted::Many(values)) => {
+            let values: Option<Vec<_>> =
+                values.iter().map(|v| transform_text(transformer, v).map(Cow::Owned)).collect();
+            values.map_or(Extracted::Missing, Extracted::Many)
+        }
+    }
+}
+
+/// Transforms a text. Falco counts the terminator that it puts at the end as part of the text, which is why the
+/// elements of a transformed list never equal a literal.
+fn transform_text(transformer: Transformer, text: &[u8]) -> Option<Vec<u8>> {
+    let text = trimmed(text);
+    let mut out = match transformer {
+        Transformer::ToLower => text.to_ascii_lowercase(),
+        Transformer::ToUpper => text.to_ascii_uppercase(),
+        Transformer::Basename => text.rsplit(|b| *b == b'/').next().unwrap_or_default().to_vec(),
+        Transformer::B64 => base64(text)?,
+        _ => text.to_vec(),
+    };
+    if out.last() != Some(&0) {
+        out.push(0);
+    }
+    Some(out)
+}
+
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let text = text.strip_suffix(b"=").unwrap_or(text);
+    let text = text.strip_suffix(b"=").unwrap_or(text);
+    let mut out = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in text {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(digit)) & 0xff_ffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    (count < 6).then_some(out)
+}
+
+fn orders<T: Ord + ?Sized>(op: Op, left: &T, right: &T) -> bool {
+    match op {
+        Op::Eq | Op::In | Op::Intersects => left == right,
+        Op::Ne => left != right,
+        Op::Lt => left < right,
+        Op::Le => left <= right,
+        Op::Gt => left > right,
+        Op::Ge => left >= right,
+        _ => false,
+    }
+}
+
+fn compare(op: Op, kind: Kind, left: &Extracted<'_>, right: &Extracted<'_>) -> bool {
+    match (left, right, kind) {
+        (Extracted::Many(left), Extracted::Many(right), Kind::List) => match op {
+            Op::In => left.iter().all(|v| right.contains(v)),
+            Op::Intersects => left.iter().any(|v| right.contains(v)),
+            _ => false,
+        },
+        (Extracted::One(left), Extracted::One(right), Kind::Number) => orders(op, &as_u64(left), &as_u64(right)),
+        (Extracted::One(left), Extracted::One(right), Kind::Text) => match op {
+            Op::In | Op::Intersects => trimmed(left) == &**right,
+            _ => literal(op, c_string(left), c_string(right)),
+        },
+        _ => false,
+    }
+}
+
+fn literal(op: Op, left: &[u8], right: &[u8]) -> bool {
+    match op {
+        Op::Contains => memchr::memmem::find(left, right).is_some(),
+        Op::IContains => contains_any_case(left, right),
+        Op::StartsWith => left.starts_with(right),
+        Op::EndsWith => left.ends_with(right),
+        Op::Glob | Op::IGlob => Glob::new(right, op == Op::IGlob).matches(left),
+        _ => orders(op, left, right),
+    }
+}
+
+fn contains_any_case(text: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+}
+
+impl TextTest {
+    /// Whether it holds for a value; `plain` tells whether that is UTF-8 without line ends.
+    fn holds(&self, value: &[u8], plain: impl Fn() -> bool + Copy) -> bool {
+        match self {
+            Self::Literal(op, right) => literal(*op, c_string(value), right),
+            Self::Contains(finder) => finder.find(c_string(value)).is_some(),
+            Self::Glob(glob) => glob.matches(c_string(value)),
+            Self::In(set) => set.contains(trimmed(value)),
+            Self::Below(paths) => paths.matches(trimmed(value)),
+            Self::Regex(pattern) => pattern.matches(trimmed(value), plain()),
+            Self::Several(modifier, tests) => {
+                let holds = |test: &&Self| test.holds(value, plain);
+                match modifier {
+                    Modifier::AnyOf => tests.iter().any(|t| holds(&t)),
+                    Modifier::AllOf => !tests.is_empty() && tests.iter().all(|t| holds(&t)),
+                    Modifier::OneOf => tests.iter().filter(holds).nth(1).is_none() && tests.iter().any(|t| holds(&t)),
+                }
+            }
+        }
+    }
+}

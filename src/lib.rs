@@ -1,0 +1,15 @@
+//! Carries Kubernetes PodSecurityPolicies over to Falco.
+//!
+//! `read` brings policies in, `psp` knows what they meant to the API server, `restrictions` and `render` turn
+//! them into rules, `falco` knows what the engine makes of those rules, and `write` puts them in place.
+
+pub mod cli;
+pub mod commands;
+pub mod falco;
+pub mod problem;
+pub mod psp;
+pub mod read;
+pub mod render;
+pub mod report;
+pub mod restrictions;
+pub mod write;

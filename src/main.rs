@@ -1,0 +1,29 @@
+//! Reads PodSecurityPolicies, maps each restriction to rules, renders and checks them, and writes them for Falco.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use psp2falco::cli::Cli;
+use psp2falco::commands;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+    match commands::run(cli, &mut out, &mut err) {
+        Ok(()) => ExitCode::SUCCESS,
+        // a reader that has seen enough is no fault
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(err, "error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,505 @@
+//! A PodSecurityPolicy out of a located document.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use super::policy::{
+    HostPath, IdRule, IdStrategy, Policy, Range, RuntimeClass, SeLinux, SeLinuxOptions, Spec,
+};
+use super::validity::{self, GROUP_RULES, SE_LINUX_RULES, USER_RULES, unknown_value};
+use crate::problem::{Place, Problem, nearest, quote};
+use crate::read::node::{Data, Entry, Mark, Node};
+
+/// The fields of a policy's `spec`, in the order of the API's type.
+pub const SPEC_FIELDS: [&str; 24] = [
+    "privileged",
+    "defaultAddCapabilities",
+    "requiredDropCapabilities",
+    "allowedCapabilities",
+    "volumes",
+    "hostNetwork",
+    "hostPorts",
+    "hostPID",
+    "hostIPC",
+    "seLinux",
+    "runAsUser",
+    "runAsGroup",
+    "supplementalGroups",
+    "fsGroup",
+    "readOnlyRootFilesystem",
+    "defaultAllowPrivilegeEscalation",
+    "allowPrivilegeEscalation",
+    "allowedHostPaths",
+    "allowedFlexVolumes",
+    "allowedCSIDrivers",
+    "allowedUnsafeSysctls",
+    "forbiddenSysctls",
+    "allowedProcMountTypes",
+    "runtimeClass",
+];
+
+/// What an object may have beside its `spec`; `status` is what some tools leave behind.
+const ROOT_FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+
+/// The fields of `metadata` in any release that served policies (`ObjectMeta` of apimachinery).
+const METADATA_FIELDS: [&str; 17] = [
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "initializers",
+    "finalizers",
+    "clusterName",
+    "managedFields",
+];
+
+/// The hint for a manifest that still is a template.
+pub(crate) const TEMPLATE: &str =
+    "this is an unrendered Helm template; render it first: helm template CHART | psp2falco convert -";
+
+/// A policy as far as it could be read, and what is wrong with it.
+pub(crate) struct Parsed {
+    pub(crate) policy: Policy,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// Reads a policy and checks its validity. `strict` makes errors of required fields that are missing.
+pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
+    let mut decoder = Decoder { file, strict, problems: Vec::new(), warnings: Vec::new() };
+    let policy = decoder.policy(node);
+    let Decoder { mut problems, mut warnings, .. } = decoder;
+
+    let located = |fault: validity::Fault| {
+        let at = node.locate(&fault.path);
+        let is_template = at.text().is_some_and(|text| text.contains("{{"));
+        let message = if is_template { TEMPLATE.to_owned() } else { fault.message };
+        Problem { place: place(file, at.mark), path: fault.path, message }
+    };
+    let faults: Vec<Problem> = validity::check(&policy)
+        .into_iter()
+        .filter(|fault| !problems.iter().any(|problem| overlap(&problem.path, &fault.path)))
+        .map(located)
+        .collect();
+    problems.extend(faults);
+    problems.sort_by(|left, right| left.place.cmp(&right.place));
+    if problems.is_empty() {
+        warnings.extend(validity::remarks(&policy).into_iter().map(located));
+    }
+    Parsed { policy, problems, warnings }
+}
+
+/// Does one of the paths lead to, or through, what the other names?
+fn overlap(left: &str, right: &str) -> bool {
+    let within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    within(left, right) || within(right, left)
+}
+
+fn place(file: &str, mark: Mark) -> Place {
+    Place { file: file.to_owned(), line: mark.line as usize, column: mark.column as usize }
+}
+
+/// A field path under construction: it becomes text only when there is something to say.
+#[derive(Clone, Copy)]
+enum Path<'p> {
+    Root,
+    Field(&'p Path<'p>, &'p str),
+    Key(&'p Path<'p>, &'p str),
+    Index(&'p Path<'p>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Field(Path::Root, name) => f.write_str(name),
+            Path::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Path::Key(parent, key) => write!(f, "{parent}[{key}]"),
+            Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+struct Decoder<'f> {
+    file: &'f str,
+    strict: bool,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Decoder<'_> {
+    fn policy(&mut self, node: &Node<'_>) -> Policy {
+        let mut policy = Policy {
+            spec: Spec { allow_privilege_escalation: true, ..Spec::default() },
+            ..Policy::default()
+        };
+        self.fields(node, &Path::Root, &ROOT_FIELDS, |this, key, node, path| match key {
+            "metadata" => this.metadata(node, path, &mut policy),
+            "spec" => this.spec(node, path, &mut policy.spec),
+            _ => {}
+        });
+        self.required_rules(node);
+        policy
+    }
+
+    fn metadata(&mut self, node: &Node<'_>, path: &Path<'_>, policy: &mut Policy) {
+        self.fields(node, path, &METADATA_FIELDS, |this, key, node, path| match key {
+            "name" => policy.name = this.text(node, path),
+            "annotations" => policy.annotations = this.texts(node, path),
+            "labels" => this.labels(node, path),
+            _ => {}
+        });
+    }
+
+    /// Labels mean nothing to a policy, but a bad one made the API server refuse it.
+    fn labels(&mut self, node: &Node<'_>, path: &Path<'_>) {
+        for (key, value) in self.texts(node, path) {
+            let wrong = validity::qualified_name(&key).or_else(|| validity::label_value(&value));
+            if let Some(message) = wrong {
+                self.problem(node.get(&key).unwrap_or(node).mark, &Path::Key(path, &key), message);
+            }
+        }
+    }
+
+    fn spec(&mut self, node: &Node<'_>, path: &Path<'_>, spec: &mut Spec) {
+        self.fields(node, path, &SPEC_FIELDS, |this, key, node, path| match key {
+            "privileged" => spec.privileged = this.flag(node, path),
+            "defaultAddCapabilities" => spec.default_add_capabilities = this.list(node, path, Self::text),
+            "requiredDropCapabilities" => spec.required_drop_capabilities = this.list(node, path, Self::text),
+            "allowedCapabilities" => spec.allowed_capabilities = this.list(node, path, Self::text),
+            "volumes" => spec.volumes = this.list(node, path, Self::text),
+            "hostNetwork" => spec.host_network = this.flag(node, path),
+            "hostPorts" => spec.host_ports = this.list(node, path, Self::port_range),
+            "hostPID" => spec.host_pid = this.flag(node, path),
+            "hostIPC" => spec.host_ipc = this.flag(node, path),
+            "seLinux" => spec.se_linux = this.se_linux(node, path),
+            "runAsUser" => spec.run_as_user = this.ids(node, path, &USER_RULES),
+            "runAsGroup" => spec.run_as_group = this.ids(node, path, &GROUP_RULES),
+            "supplementalGroups" => spec.supplemental_groups = this.ids(node, path, &GROUP_RULES),
+            "fsGroup" => spec.fs_group = this.ids(node, path, &GROUP_RULES),
+            "readOnlyRootFilesystem" => spec.read_only_root_filesystem = this.flag(node, path),
+            "defaultAllowPrivilegeEscalation" => {
+                spec.default_allow_privilege_escalation = this.optional_flag(node, path);
+            }
+            // The API server fills in true (pkg/apis/policy/v1beta1/defaults.go).
+            "allowPrivilegeEscalation" => {
+                spec.allow_privilege_escalation = this.optional_flag(node, path).unwrap_or(true);
+            }
+            "allowedHostPaths" => spec.allowed_host_paths = this.list(node, path, Self::host_path),
+            "allowedFlexVolumes" => {
+                spec.allowed_flex_volumes =
+                    this.list(node, path, |this, node, path| this.named(node, path, "driver"));
+            }
+            "allowedCSIDrivers" => {
+                spec.allowed_csi_drivers =
+                    this.list(node, path, |this, node, path| this.named(node, path, "name"));
+            }
+            "allowedUnsafeSysctls" => spec.allowed_unsafe_sysctls = this.list(node, path, Self::text),
+            "forbiddenSysctls" => spec.forbidden_sysctls = this.list(node, path, Self::text),
+            "allowedProcMountTypes" => spec.allowed_proc_mount_types = this.list(node, path, Self::text),
+            "runtimeClass" => spec.runtime_class = this.runtime_class(node, path),
+            _ => {}
+        });
+    }
+
+    /// The strategies that every policy needs, and the rule of each strategy that is there.
+    fn required_rules(&mut self, root: &Node<'_>) {
+        let spec = root.get("spec").unwrap_or(root);
+        if !matches!(spec.data, Data::Map(_) | Data::Null) {
+            return;
+        }
+        for (field, required) in [
+            ("seLinux", true),
+            ("runAsUser", true),
+            ("runAsGroup", false),
+            ("supplementalGroups", true),
+            ("fsGroup", true),
+        ] {
+            let strategy = spec.get(field).filter(|node| !matches!(node.data, Data::Null));
+            let at = match strategy {
+                None if !required => continue,
+                None => spec,
+                // Of another type, or with a rule: said already, or nothing to say.
+                Some(node) if !matches!(node.data, Data::Map(_)) || has_rule(node) => continue,
+                Some(node) => node,
+            };
+            let path = format!("spec.{field}.rule");
+            let place = place(self.file, at.mark);
+            if self.strict {
+                let message =
+                    "missing, and the API server requires it; add the rule, RunAsAny for no restriction";
+                self.problems.push(Problem { place, path, message: message.to_owned() });
+            } else {
+                let message = "missing, though the API server requires it; read as RunAsAny";
+                self.warnings.push(Problem { place, path, message: message.to_owned() });
+            }
+        }
+    }
+
+    fn se_linux(&mut self, node: &Node<'_>, path: &Path<'_>) -> SeLinux {
+        let mut strategy = SeLinux::default();
+        self.fields(node, path, &["rule", "seLinuxOptions"], |this, key, node, path| match key {
+            "rule" => strategy.must_run_as = this.rule(node, path, &SE_LINUX_RULES) == IdRule::MustRunAs,
+            _ => strategy.options = this.se_linux_options(node, path),
+        });
+        strategy
+    }
+
+    fn se_linux_options(&mut self, node: &Node<'_>, path: &Path<'_>) -> Option<SeLinuxOptions> {
+        let mut options = SeLinuxOptions::default();
+        let there = self.fields(node, path, &["user", "role", "type", "level"], |this, key, node, path| {
+            let text = this.text(node, path);
+            match key {
+                "user" => options.user = text,
+                "role" => options.role = text,
+                "type" => options.type_ = text,
+                _ => options.level = text,
+            }
+        });
+        there.then_some(options)
+    }
+
+    fn ids(&mut self, node: &Node<'_>, path: &Path<'_>, rules: &[&str]) -> IdStrategy {
+        let mut strategy = IdStrategy::default();
+        self.fields(node, path, &["rule", "ranges"], |this, key, node, path| match key {
+            "rule" => strategy.rule = this.rule(node, path, rules),
+            _ => strategy.ranges = this.list(node, path, Self::id_range),
+        });
+        strategy
+    }
+
+    /// A rule out of `known`; `RunAsAny` where there is none.
+    fn rule(&mut self, node: &Node<'_>, path: &Path<'_>, known: &[&str]) -> IdRule {
+        let text = self.borrowed_text(node, path);
+        if !text.is_empty() && !known.contains(&text.as_ref()) {
+            self.problem(node.mark, path, unknown_value("rule", &text, known));
+        }
+        match text.as_ref() {
+            "MustRunAs" => IdRule::MustRunAs,
+            "MayRunAs" => IdRule::MayRunAs,
+            "MustRunAsNonRoot" => IdRule::MustRunAsNonRoot,
+            _ => IdRule::RunAsAny,
+        }
+    }
+
+    fn id_range(&mut self, node: &Node<'_>, path: &Path<'_>) -> Range {
+        self.range(node, path, i64::MIN..=i64::MAX)
+    }
+
+    /// Ports are 32 bits wide in the API, ids 64.
+    fn port_range(&mut self, node: &Node<'_>, path: &Path<'_>) -> Range {
+        self.range(node, path, i32::MIN.into()..=i32::MAX.into())
+    }
+
+    fn range(&mut self, node: &Node<'_>, path: &Path<'_>, limits: std::ops::RangeInclusive<i64>) -> Range {
+        let mut range = Range::default();
+        self.fields(node, path, &["min", "max"], |this, key, node, path| {
+            let value = this.integer(node, path);
+            if !limits.contains(&value) {
+                this.problem(
+                    node.mark,
+                    path,
+                    format!("{value} does not fit the 32 bits of a port; use 0 to 65535"),
+                );
+            }
+            if key == "min" { range.min = value } else { range.max = value }
+        });
+        range
+    }
+
+    fn host_path(&mut self, node: &Node<'_>, path: &Path<'_>) -> HostPath {
+        let mut host_path = HostPath::default();
+        self.fields(node, path, &["pathPrefix", "readOnly"], |this, key, node, path| match key {
+            "pathPrefix" => host_path.path_prefix = this.text(node, path),
+            _ => host_path.read_only = this.flag(node, path),
+        });
+        host_path
+    }
+
+    /// The text of an object's only field.
+    fn named(&mut self, node: &Node<'_>, path: &Path<'_>, field: &'static str) -> String {
+        let mut name = String::new();
+        self.fields(node, path, &[field], |this, _, node, path| name = this.text(node, path));
+        name
+    }
+
+    fn runtime_class(&mut self, node: &Node<'_>, path: &Path<'_>) -> Option<RuntimeClass> {
+        let mut class = RuntimeClass::default();
+        let known = ["allowedRuntimeClassNames", "defaultRuntimeClassName"];
+        let there = self.fields(node, path, &known, |this, key, node, path| match key {
+            "allowedRuntimeClassNames" => class.allowed = this.list(node, path, Self::text),
+            _ if matches!(node.data, Data::Null) => {}
+            _ => class.default = Some(this.text(node, path)),
+        });
+        there.then_some(class)
+    }
+
+    /// Hands each known field of a mapping to `take`. False where there is no mapping (null is none, as in Go).
+    fn fields(
+        &mut self,
+        node: &Node<'_>,
+        path: &Path<'_>,
+        known: &[&str],
+        mut take: impl FnMut(&mut Self, &str, &Node<'_>, &Path<'_>),
+    ) -> bool {
+        let Some(entries) = self.entries(node, path, "a mapping") else { return false };
+        self.duplicates(entries, |key| Path::Field(path, key));
+        for entry in entries {
+            let path = Path::Field(path, &entry.key);
+            if known.contains(&entry.key.as_ref()) {
+                take(self, &entry.key, &entry.node, &path);
+            } else {
+                self.problem(entry.mark, &path, unknown_field(&entry.key, known));
+            }
+        }
+        true
+    }
+
+    /// A mapping of free keys to strings.
+    fn texts(&mut self, node: &Node<'_>, path: &Path<'_>) -> BTreeMap<String, String> {
+        let entries = self.entries(node, path, "a mapping").unwrap_or_default();
+        self.duplicates(entries, |key| Path::Key(path, key));
+        entries
+            .iter()
+            .map(|entry| (entry.key.to_string(), self.text(&entry.node, &Path::Key(path, &entry.key))))
+            .collect()
+    }
+
+    fn entries<'n, 'a>(
+        &mut self,
+        node: &'n Node<'a>,
+        path: &Path<'_>,
+        wanted: &str,
+    ) -> Option<&'n [Entry<'a>]> {
+        match &node.data {
+            Data::Map(entries) => return Some(entries),
+            Data::Null => {}
+            _ => self.wrong_type(node, path, wanted, ""),
+        }
+        None
+    }
+
+    fn duplicates<'e>(&mut self, entries: &'e [Entry<'_>], path: impl Fn(&'e str) -> Path<'e>) {
+        // Few keys are compared faster than hashed.
+        const FEW: usize = 16;
+        let mut seen: HashSet<&str> = HashSet::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let again = match entries.len() {
+                0..=FEW => entries.iter().take(index).any(|before| before.key == entry.key),
+                _ => !seen.insert(&entry.key),
+            };
+            if again {
+                self.problem(
+                    entry.mark,
+                    &path(&entry.key),
+                    "duplicate key; remove one of the two".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn list<T>(
+        &mut self,
+        node: &Node<'_>,
+        path: &Path<'_>,
+        mut item: impl FnMut(&mut Self, &Node<'_>, &Path<'_>) -> T,
+    ) -> Vec<T> {
+        match &node.data {
+            Data::List(nodes) => nodes
+                .iter()
+                .enumerate()
+                .map(|(index, node)| item(self, node, &Path::Index(path, index)))
+                .collect(),
+            Data::Null => Vec::new(),
+            _ => {
+                self.wrong_type(node, path, "a list", "; write it as a list");
+                Vec::new()
+            }
+        }
+    }
+
+    fn text(&mut self, node: &Node<'_>, path: &Path<'_>) -> String {
+        self.borrowed_text(node, path).into_owned()
+    }
+
+    fn borrowed_text<'n>(&mut self, node: &'n Node<'_>, path: &Path<'_>) -> Cow<'n, str> {
+        match &node.data {
+            Data::Text(text) => return Cow::Borrowed(text),
+            Data::Null => {}
+            Data::List(_) | Data::Map(_) => self.wrong_type(node, path, "a string", ""),
+            _ => self.wrong_type(node, path, "a string", "; put it in quotes"),
+        }
+        Cow::Borrowed("")
+    }
+
+    fn flag(&mut self, node: &Node<'_>, path: &Path<'_>) -> bool {
+        self.optional_flag(node, path).unwrap_or_default()
+    }
+
+    fn optional_flag(&mut self, node: &Node<'_>, path: &Path<'_>) -> Option<bool> {
+        match &node.data {
+            Data::Bool(value) => return Some(*value),
+            Data::Null => {}
+            Data::Text(text) if matches!(text.as_ref(), "true" | "false") => {
+                self.wrong_type(node, path, "true or false", "; remove the quotes");
+            }
+            _ => self.wrong_type(node, path, "true or false", ""),
+        }
+        None
+    }
+
+    fn integer(&mut self, node: &Node<'_>, path: &Path<'_>) -> i64 {
+        /// Below it every integer has a float of its own.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match &node.data {
+            Data::Int(value) => return *value,
+            // kubectl hands 1e3 on as 1000.
+            Data::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT => return *value as i64,
+            Data::Null => {}
+            Data::Text(text) if text.parse::<i64>().is_ok() => {
+                self.wrong_type(node, path, "a whole number", "; remove the quotes");
+            }
+            _ => self.wrong_type(node, path, "a whole number", ""),
+        }
+        0
+    }
+
+    fn wrong_type(&mut self, node: &Node<'_>, path: &Path<'_>, wanted: &str, cure: &str) {
+        let is_template = node.text().is_some_and(|text| text.contains("{{"));
+        let message = match is_template {
+            true => TEMPLATE.to_owned(),
+            false => format!("expected {wanted}, found {}{cure}", node.describe()),
+        };
+        self.problem(node.mark, path, message);
+    }
+
+    fn problem(&mut self, mark: Mark, path: &Path<'_>, message: String) {
+        self.problems.push(Problem { place: place(self.file, mark), path: path.to_string(), message });
+    }
+}
+
+fn has_rule(strategy: &Node<'_>) -> bool {
+    strategy.get("rule").is_some_and(|rule| !matches!(rule.data, Data::Null) && rule.text() != Some(""))
+}
+
+fn unknown_field(name: &str, known: &[&str]) -> String {
+    let cure = match nearest(name, known) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None if known == ROOT_FIELDS && SPEC_FIELDS.contains(&name) => "it belongs under spec".to_owned(),
+        None if known.len() > ROOT_FIELDS.len() => "correct or remove it".to_owned(),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    format!("unknown field {}; {cure}", quote(name))
+}

@@ -1,0 +1,23 @@
+//! Sysctl names and patterns (Kubernetes `pkg/security/podsecuritypolicy/sysctl`).
+
+/// The sysctls that every policy allowed unless it forbade them: four up to Kubernetes 1.21, the fifth from 1.22.
+pub const SAFE: [&str; 5] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_syncookies",
+];
+
+/// Is `name` in the safe set?
+pub fn is_safe(name: &str) -> bool {
+    SAFE.contains(&name)
+}
+
+/// Does some pattern match `name`, exactly or, when it ends in `*`, as a prefix?
+pub fn matches_any(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    })
+}

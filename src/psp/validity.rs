@@ -1,0 +1,508 @@
+//! What made a policy object itself invalid to the API server, and what made a valid one useless.
+//!
+//! Facts: Kubernetes 1.20 `pkg/apis/policy/validation/validation.go` (`ValidatePodSecurityPolicy`), and for
+//! unusable policies `pkg/security/podsecuritypolicy/factory.go`.
+
+use std::collections::HashSet;
+
+use super::policy::{
+    APPARMOR_ALLOWED, APPARMOR_DEFAULT, IdRule, IdStrategy, Policy, Range, SECCOMP_ALLOWED, SECCOMP_DEFAULT,
+    Spec,
+};
+use crate::problem::{nearest, quote};
+
+/// Every volume type that a policy could name, besides `*`.
+pub const VOLUME_TYPES: [&str; 29] = [
+    "awsElasticBlockStore",
+    "azureDisk",
+    "azureFile",
+    "cephFS",
+    "cinder",
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "fc",
+    "flexVolume",
+    "flocker",
+    "gcePersistentDisk",
+    "gitRepo",
+    "glusterfs",
+    "hostPath",
+    "iscsi",
+    "nfs",
+    "persistentVolumeClaim",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "projected",
+    "quobyte",
+    "rbd",
+    "scaleIO",
+    "secret",
+    "storageos",
+    "vsphereVolume",
+];
+
+/// The rules that `runAsUser` may have.
+pub const USER_RULES: [&str; 3] = ["MustRunAs", "MustRunAsNonRoot", "RunAsAny"];
+/// The rules that `runAsGroup`, `supplementalGroups` and `fsGroup` may have.
+pub const GROUP_RULES: [&str; 3] = ["MustRunAs", "MayRunAs", "RunAsAny"];
+/// The rules that `seLinux` may have.
+pub const SE_LINUX_RULES: [&str; 2] = ["MustRunAs", "RunAsAny"];
+
+/// The most bytes that annotations may have together, keys and values.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+/// The most characters of an object's name and of a sysctl.
+const MAX_NAME: usize = 253;
+/// The most characters of a CSI driver's name and of the name part of a label or annotation.
+const MAX_LABEL: usize = 63;
+
+/// The most overlapping pairs of sysctls worth showing.
+const MAX_OVERLAPS: usize = 1000;
+
+/// Something wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The field, like `spec.runAsUser.ranges[0]`.
+    pub path: String,
+    /// What is wrong, and the cure.
+    pub message: String,
+}
+
+impl Fault {
+    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+}
+
+/// All reasons for which the API server would have refused the policy; empty when it accepted it.
+///
+/// What [`Policy`] cannot hold (an unknown rule, a wrong type) has been refused by the reader before.
+pub fn check(policy: &Policy) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    faults.extend(name(&policy.name).map(|message| Fault::new("metadata.name", message)));
+    annotations(policy, &mut faults);
+    let spec = &policy.spec;
+    ids(spec, &mut faults);
+    volumes(&spec.volumes, &mut faults);
+    capabilities(spec, &mut faults);
+    if spec.default_allow_privilege_escalation == Some(true) && !spec.allow_privilege_escalation {
+        faults.push(Fault::new(
+            "spec.defaultAllowPrivilegeEscalation",
+            "true contradicts allowPrivilegeEscalation: false; make both the same",
+        ));
+    }
+    host_paths(spec, &mut faults);
+    drivers(spec, &mut faults);
+    sysctls("spec.allowedUnsafeSysctls", &spec.allowed_unsafe_sysctls, &mut faults);
+    sysctls("spec.forbiddenSysctls", &spec.forbidden_sysctls, &mut faults);
+    sysctl_overlaps(spec, &mut faults);
+    runtime_class(spec, &mut faults);
+    faults
+}
+
+/// Why admission could not use the policy, although the API server accepted it: it then skipped the policy, which so
+/// admitted nothing. `None` for a policy that worked.
+pub fn unusable(policy: &Policy) -> Option<String> {
+    let reasons: Vec<String> = unusable_fields(policy)
+        .into_iter()
+        .map(|fault| format!("{}: {}", fault.path, fault.message))
+        .collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// The fields that made admission skip the policy, and why.
+fn unusable_fields(policy: &Policy) -> Vec<Fault> {
+    let spec = &policy.spec;
+    let mut faults = Vec::new();
+    for (field, strategy) in [
+        ("runAsUser", &spec.run_as_user),
+        ("supplementalGroups", &spec.supplemental_groups),
+        ("fsGroup", &spec.fs_group),
+    ] {
+        if matches!(strategy.rule, IdRule::MustRunAs | IdRule::MayRunAs) && strategy.ranges.is_empty() {
+            faults.push(Fault::new(
+                format!("spec.{field}"),
+                format!("{} without ranges", rule_name(strategy.rule)),
+            ));
+        }
+    }
+    if spec.se_linux.must_run_as && spec.se_linux.options.is_none() {
+        faults.push(Fault::new("spec.seLinux", "MustRunAs without seLinuxOptions"));
+    }
+    faults
+}
+
+/// What the API server accepted and an administrator would hardly have meant; unusable fields first.
+pub fn remarks(policy: &Policy) -> Vec<Fault> {
+    const EFFECT: &str = "admission could not use this policy and skipped it, so it admitted no pod";
+    let mut faults = unusable_fields(policy);
+    for fault in &mut faults {
+        fault.message = format!("{}: {EFFECT}", fault.message);
+    }
+    for (index, Range { min, max }) in policy.spec.host_ports.iter().enumerate() {
+        if min > max {
+            let message = format!(
+                "min {min} is greater than max {max}: the API server accepted this, and it allows no port"
+            );
+            faults.push(Fault::new(format!("spec.hostPorts[{index}]"), message));
+        }
+    }
+    for (index, kind) in policy.spec.allowed_proc_mount_types.iter().enumerate() {
+        if !matches!(kind.as_str(), "Default" | "Unmasked") {
+            let message = format!(
+                "{} is not a proc mount type and allows nothing; use Default or Unmasked",
+                quote(kind)
+            );
+            faults.push(Fault::new(format!("spec.allowedProcMountTypes[{index}]"), message));
+        }
+    }
+    faults
+}
+
+/// The API's spelling of a rule.
+fn rule_name(rule: IdRule) -> &'static str {
+    match rule {
+        IdRule::MustRunAs => "MustRunAs",
+        IdRule::MayRunAs => "MayRunAs",
+        IdRule::MustRunAsNonRoot => "MustRunAsNonRoot",
+        IdRule::RunAsAny => "RunAsAny",
+    }
+}
+
+/// What is said of a rule that a field does not have.
+pub(crate) fn unknown_value(what: &str, value: &str, known: &[&str]) -> String {
+    let proposal = nearest(value, known).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+    format!("unknown {what} {}; {proposal}use one of {}", quote(value), known.join(", "))
+}
+
+fn ids(spec: &Spec, faults: &mut Vec<Fault>) {
+    strategy("runAsUser", &spec.run_as_user, &USER_RULES, faults);
+    strategy("runAsGroup", &spec.run_as_group, &GROUP_RULES, faults);
+    strategy("supplementalGroups", &spec.supplemental_groups, &GROUP_RULES, faults);
+    strategy("fsGroup", &spec.fs_group, &GROUP_RULES, faults);
+
+    // Only runAsGroup's ranges have to agree with its rule.
+    let group = &spec.run_as_group;
+    match group.rule {
+        IdRule::RunAsAny if !group.ranges.is_empty() => faults.push(Fault::new(
+            "spec.runAsGroup.ranges",
+            "RunAsAny takes no ranges; remove them, or use MustRunAs or MayRunAs",
+        )),
+        IdRule::MustRunAs | IdRule::MayRunAs if group.ranges.is_empty() => faults.push(Fault::new(
+            "spec.runAsGroup.ranges",
+            format!("{} needs at least one range", rule_name(group.rule)),
+        )),
+        _ => {}
+    }
+}
+
+fn strategy(field: &str, strategy: &IdStrategy, rules: &[&str], faults: &mut Vec<Fault>) {
+    let rule = rule_name(strategy.rule);
+    if !rules.contains(&rule) {
+        faults.push(Fault::new(format!("spec.{field}.rule"), unknown_value("rule", rule, rules)));
+    }
+    for (index, range) in strategy.ranges.iter().enumerate() {
+        id_range(&format!("spec.{field}.ranges[{index}]"), *range, faults);
+    }
+}
+
+fn id_range(path: &str, Range { min, max }: Range, faults: &mut Vec<Fault>) {
+    for (end, value) in [("min", min), ("max", max)] {
+        if value < 0 {
+            faults.push(Fault::new(
+                format!("{path}.{end}"),
+                format!("{end} {value} is negative; ids start at 0"),
+            ));
+        }
+    }
+    if min > max {
+        let absent = if max == 0 { "; a max left out is 0" } else { "" };
+        faults.push(Fault::new(path, format!("min {min} is greater than max {max}{absent}")));
+    }
+}
+
+fn volumes(volumes: &[String], faults: &mut Vec<Fault>) {
+    for (index, volume) in volumes.iter().enumerate() {
+        if volume != "*" && !VOLUME_TYPES.contains(&volume.as_str()) {
+            let mut known = VOLUME_TYPES.to_vec();
+            known.push("*");
+            faults.push(Fault::new(
+                format!("spec.volumes[{index}]"),
+                unknown_value("volume type", volume, &known),
+            ));
+        }
+    }
+}
+
+fn capabilities(spec: &Spec, faults: &mut Vec<Fault>) {
+    let dropped = &spec.required_drop_capabilities;
+    if !dropped.is_empty() && spec.allowed_capabilities.iter().any(|name| name == "*") {
+        faults.push(Fault::new(
+            "spec.requiredDropCapabilities",
+            "must be empty when allowedCapabilities has \"*\"; remove one of the two",
+        ));
+    }
+    for (field, added) in [
+        ("defaultAddCapabilities", &spec.default_add_capabilities),
+        ("allowedCapabilities", &spec.allowed_capabilities),
+    ] {
+        for (index, name) in added.iter().enumerate().filter(|(_, name)| dropped.contains(name)) {
+            let message =
+                format!("{} is in requiredDropCapabilities too; remove it from one of the two", quote(name));
+            faults.push(Fault::new(format!("spec.{field}[{index}]"), message));
+        }
+    }
+}
+
+fn host_paths(spec: &Spec, faults: &mut Vec<Fault>) {
+    for (index, entry) in spec.allowed_host_paths.iter().enumerate() {
+        let path = format!("spec.allowedHostPaths[{index}]");
+        if entry.path_prefix.is_empty() {
+            faults.push(Fault::new(path, "pathPrefix is missing; name the path to allow"));
+        } else if climbs(&entry.path_prefix) {
+            let message = format!("pathPrefix {} must not contain \"..\"", quote(&entry.path_prefix));
+            faults.push(Fault::new(path, message));
+        }
+    }
+}
+
+/// Does a path have a `..` among its parts?
+fn climbs(path: &str) -> bool {
+    path.split('/').any(|part| part == "..")
+}
+
+fn drivers(spec: &Spec, faults: &mut Vec<Fault>) {
+    for (index, driver) in spec.allowed_flex_volumes.iter().enumerate() {
+        if driver.is_empty() {
+            let path = format!("spec.allowedFlexVolumes[{index}].driver");
+            faults.push(Fault::new(path, "missing; name the driver to allow"));
+        }
+    }
+    for (index, driver) in spec.allowed_csi_drivers.iter().enumerate() {
+        let fault = if driver.is_empty() {
+            Some("missing; name the driver to allow".to_owned())
+        } else if driver.len() > MAX_LABEL {
+            Some(format!("longer than {MAX_LABEL} characters"))
+        } else {
+            name(&driver.to_lowercase())
+        };
+        faults.extend(
+            fault.map(|message| Fault::new(format!("spec.allowedCSIDrivers[{index}].name"), message)),
+        );
+    }
+}
+
+fn sysctls(path: &str, patterns: &[String], faults: &mut Vec<Fault>) {
+    for (index, pattern) in patterns.iter().enumerate() {
+        let message = if pattern.is_empty() {
+            "empty; name a sysctl, or remove the entry".to_owned()
+        } else if !is_sysctl_pattern(pattern) {
+            format!(
+                "{} is not a sysctl: lower-case parts joined by dots, at most {MAX_NAME} characters, with a \"*\" only \
+                 at the end",
+                quote(pattern)
+            )
+        } else {
+            continue;
+        };
+        faults.push(Fault::new(format!("{path}[{index}]"), message));
+    }
+    if patterns.len() > 1 && patterns.iter().any(|pattern| pattern == "*") {
+        faults.push(Fault::new(path, "\"*\" covers every sysctl; remove the others"));
+    }
+}
+
+/// `([a-z0-9]([-_a-z0-9]*[a-z0-9])?\.)*([a-z0-9][-_a-z0-9]*)?[a-z0-9*]`
+fn is_sysctl_pattern(pattern: &str) -> bool {
+    let (parents, last) = pattern.rsplit_once('.').map_or((None, pattern), |(all, last)| (Some(all), last));
+    let stem = last.strip_suffix('*').unwrap_or(last);
+    pattern.len() <= MAX_NAME
+        && !last.is_empty()
+        && parents.is_none_or(|all| all.split('.').all(|part| is_lower_segment(part, "-_")))
+        && (stem.is_empty()
+            || stem.starts_with(is_lower_or_digit)
+                && stem.chars().all(|c| is_lower_or_digit(c) || "-_".contains(c)))
+        && (stem.len() < last.len() || last.ends_with(is_lower_or_digit))
+}
+
+fn is_lower_or_digit(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
+}
+
+/// Lower-case letters and digits, with `inner` characters between them.
+fn is_lower_segment(part: &str, inner: &str) -> bool {
+    part.starts_with(is_lower_or_digit)
+        && part.ends_with(is_lower_or_digit)
+        && part.chars().all(|c| is_lower_or_digit(c) || inner.contains(c))
+}
+
+fn sysctl_overlaps(spec: &Spec, faults: &mut Vec<Fault>) {
+    let pairs = spec.allowed_unsafe_sysctls.iter().enumerate().flat_map(|allowed| {
+        spec.forbidden_sysctls.iter().enumerate().map(move |forbidden| (allowed, forbidden))
+    });
+    // The narrower one is at fault; of two equal ones the allowed one.
+    let overlaps = pairs.filter_map(|((i, allowed), (j, forbidden))| {
+        if covers(forbidden, allowed) {
+            Some((format!("spec.allowedUnsafeSysctls[{i}]"), forbidden))
+        } else if covers(allowed, forbidden) {
+            Some((format!("spec.forbiddenSysctls[{j}]"), allowed))
+        } else {
+            None
+        }
+    });
+    faults.extend(overlaps.take(MAX_OVERLAPS).map(|(path, other)| {
+        let message =
+            format!("overlaps with {}, which the other list has; remove one of the two", quote(other));
+        Fault::new(path, message)
+    }));
+}
+
+/// Does pattern `wide` match all that `narrow` does?
+fn covers(wide: &str, narrow: &str) -> bool {
+    match wide.strip_suffix('*') {
+        Some(prefix) => narrow.strip_suffix('*').unwrap_or(narrow).starts_with(prefix),
+        None => wide == narrow,
+    }
+}
+
+fn runtime_class(spec: &Spec, faults: &mut Vec<Fault>) {
+    const ALLOWED: &str = "spec.runtimeClass.allowedRuntimeClassNames";
+    let Some(class) = &spec.runtime_class else { return };
+    let mut seen = HashSet::new();
+    for (index, allowed) in class.allowed.iter().enumerate() {
+        let path = || format!("{ALLOWED}[{index}]");
+        if allowed != "*" {
+            faults.extend(name(allowed).map(|message| Fault::new(path(), message)));
+        }
+        if !seen.insert(allowed.as_str()) {
+            faults.push(Fault::new(path(), format!("{} is listed twice; remove one", quote(allowed))));
+        }
+    }
+    if let Some(default) = &class.default {
+        faults.extend(
+            name(default).map(|message| Fault::new("spec.runtimeClass.defaultRuntimeClassName", message)),
+        );
+        if !seen.contains(default.as_str()) && !seen.contains("*") {
+            faults.push(Fault::new(ALLOWED, format!("lacks the default {}; add it", quote(default))));
+        }
+    }
+    if seen.contains("*") && class.allowed.len() > 1 {
+        faults.push(Fault::new(ALLOWED, "\"*\" covers every name; remove the others"));
+    }
+}
+
+fn annotations(policy: &Policy, faults: &mut Vec<Fault>) {
+    for key in policy.annotations.keys() {
+        faults.extend(
+            qualified_name(&key.to_lowercase())
+                .map(|message| Fault::new(format!("metadata.annotations[{key}]"), message)),
+        );
+    }
+    let size: usize = policy.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if size > MAX_ANNOTATIONS {
+        let message =
+            format!("{size} bytes together are more than the {MAX_ANNOTATIONS} that an object may have");
+        faults.push(Fault::new("metadata.annotations", message));
+    }
+    profiles(policy, APPARMOR_DEFAULT, false, apparmor_profile, faults);
+    profiles(policy, APPARMOR_ALLOWED, true, apparmor_profile, faults);
+    profiles(policy, SECCOMP_DEFAULT, false, seccomp_profile, faults);
+    profiles(
+        policy,
+        SECCOMP_ALLOWED,
+        true,
+        |profile| if profile == "*" { None } else { seccomp_profile(profile) },
+        faults,
+    );
+}
+
+/// Checks each profile that an annotation names; an empty annotation names none.
+fn profiles(
+    policy: &Policy,
+    key: &str,
+    list: bool,
+    wrong: impl Fn(&str) -> Option<String>,
+    faults: &mut Vec<Fault>,
+) {
+    let Some(value) = policy.annotations.get(key).filter(|value| !value.is_empty()) else { return };
+    let profiles: Vec<&str> = if list { value.split(',').collect() } else { vec![value] };
+    for message in profiles.into_iter().filter_map(wrong) {
+        faults.push(Fault::new(format!("metadata.annotations[{key}]"), message));
+    }
+}
+
+fn apparmor_profile(profile: &str) -> Option<String> {
+    let known = matches!(profile, "" | "runtime/default" | "unconfined") || profile.starts_with("localhost/");
+    (!known).then(|| unknown_profile("an AppArmor", profile, "runtime/default, unconfined or localhost/NAME"))
+}
+
+fn seccomp_profile(profile: &str) -> Option<String> {
+    if matches!(profile, "runtime/default" | "docker/default" | "unconfined") {
+        return None;
+    }
+    match profile.strip_prefix("localhost/") {
+        None => Some(unknown_profile(
+            "a seccomp",
+            profile,
+            "runtime/default, docker/default, unconfined or localhost/PATH",
+        )),
+        Some(path) if path.starts_with('/') => {
+            Some(format!("the path in {} must be relative", quote(profile)))
+        }
+        Some(path) if climbs(path) => Some(format!("the path in {} must not contain \"..\"", quote(profile))),
+        Some(_) => None,
+    }
+}
+
+fn unknown_profile(what: &str, profile: &str, known: &str) -> String {
+    let blank = if profile.trim() == profile { "" } else { " (mind the blank)" };
+    format!("{} is not {what} profile{blank}; use {known}", quote(profile))
+}
+
+/// What is wrong with the name of an object, a runtime class or a CSI driver (DNS-1123 subdomain).
+fn name(name: &str) -> Option<String> {
+    if name.is_empty() {
+        Some("missing; give a name".to_owned())
+    } else if name.len() > MAX_NAME {
+        Some(format!("longer than {MAX_NAME} characters"))
+    } else if name.split('.').all(|part| is_lower_segment(part, "-")) {
+        None
+    } else {
+        Some(format!(
+            "{} is not a valid name; use lower-case letters, digits, \"-\" and \".\", a letter or digit first and last",
+            quote(name)
+        ))
+    }
+}
+
+/// What is wrong with the key of an annotation or label.
+pub(crate) fn qualified_name(key: &str) -> Option<String> {
+    let (prefix, rest) = key.split_once('/').map_or((None, key), |(prefix, rest)| (Some(prefix), rest));
+    if prefix.is_none_or(|prefix| name(prefix).is_none()) && is_label_text(rest) {
+        return None;
+    }
+    Some(format!(
+        "{} is not a valid key; use [domain/]name with letters, digits, \"-\", \"_\" and \".\"",
+        quote(key)
+    ))
+}
+
+/// What is wrong with the value of a label.
+pub(crate) fn label_value(value: &str) -> Option<String> {
+    if value.is_empty() || is_label_text(value) {
+        return None;
+    }
+    Some(format!(
+        "{} is not a valid label; use at most {MAX_LABEL} letters, digits, \"-\", \"_\" and \".\"",
+        quote(value)
+    ))
+}
+
+fn is_label_text(text: &str) -> bool {
+    text.len() <= MAX_LABEL
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}

@@ -1,0 +1,235 @@
+//! Files, folders, archives and standard input as texts.
+
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use super::{Reader, Source};
+use crate::problem::Problem;
+
+/// The most bytes of one text.
+const MAX_TEXT: u64 = 256 * 1024 * 1024;
+/// The most bytes that an archive may unpack to.
+const MAX_ARCHIVE: u64 = 8 * 1024 * 1024 * 1024;
+/// How much of a stream shows what it holds: the block of a tar archive that has its signature.
+const HEAD: u64 = 512;
+
+impl Reader {
+    pub(super) fn source(&mut self, source: &Source) {
+        match source {
+            Source::Stdin => self.stream("stdin", io::stdin().lock()),
+            Source::Path(path) => self.path(path),
+        }
+    }
+
+    fn path(&mut self, path: &Path) {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(_) if self.is_new(path) => match File::open(path) {
+                Ok(file) => self.stream(&path.display().to_string(), file),
+                Err(error) => self.unreadable(path, &error),
+            },
+            Ok(_) => {}
+            Err(error) => self.unreadable(path, &error),
+        }
+    }
+
+    /// Reads the manifests below a folder in the order of their paths; hidden files and folders are left out.
+    fn folder(&mut self, folder: &Path) {
+        if !self.is_new(folder) {
+            return;
+        }
+        let entries: io::Result<Vec<PathBuf>> =
+            fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+        let mut paths = match entries {
+            Ok(paths) => paths,
+            Err(error) => return self.unreadable(folder, &error),
+        };
+        paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
+        paths.sort();
+        for path in paths {
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => self.folder(&path),
+                Ok(_) if self.is_new(&path) && !self.is_second_copy(&path.to_string_lossy()) => {
+                    self.member(&path);
+                }
+                Ok(_) => {}
+                Err(error) => self.unreadable(&path, &error),
+            }
+        }
+    }
+
+    /// A file found in a folder: it need not be a manifest.
+    fn member(&mut self, path: &Path) {
+        match File::open(path).and_then(|file| read_manifest(path, file)) {
+            Ok(Some(bytes)) => self.bytes(&path.display().to_string(), bytes),
+            Ok(None) => self.inventory.skipped_files += 1,
+            Err(error) => self.unreadable(path, &error),
+        }
+    }
+
+    /// A text or an archive, told apart by what it holds.
+    fn stream(&mut self, name: &str, stream: impl Read) {
+        if let Err(error) = self.try_stream(name, stream) {
+            self.problems.push(Problem::of_file(name, unreadable(&error)));
+        }
+    }
+
+    fn try_stream(&mut self, name: &str, mut stream: impl Read) -> io::Result<()> {
+        let head = read_head(&mut stream)?;
+        let stream = Cursor::new(head.clone()).chain(stream);
+        if !head.starts_with(&[0x1f, 0x8b]) {
+            return self.unpacked(name, &head, stream);
+        }
+        let mut unpacked = MultiGzDecoder::new(stream).take(MAX_ARCHIVE);
+        let head = read_head(&mut unpacked)?;
+        self.unpacked(name, &head, Cursor::new(head.clone()).chain(unpacked))
+    }
+
+    fn unpacked(&mut self, name: &str, head: &[u8], stream: impl Read) -> io::Result<()> {
+        if head.get(257..262) == Some(b"ustar") {
+            return self.archive(name, stream);
+        }
+        let bytes = read_limited(stream)?;
+        self.bytes(name, bytes);
+        Ok(())
+    }
+
+    fn archive(&mut self, name: &str, stream: impl Read) -> io::Result<()> {
+        let mut archive = tar::Archive::new(stream);
+        for entry in archive.entries()? {
+            let entry = entry?;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let inner = entry.path()?.into_owned();
+            let path = format!("{name}/{}", inner.to_string_lossy().trim_start_matches("./"));
+            if is_hidden(&inner) || self.is_second_copy(&path) {
+                continue;
+            }
+            match read_manifest(&inner, entry)? {
+                Some(bytes) => self.bytes(&path, bytes),
+                None => self.inventory.skipped_files += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
+        match decode(bytes) {
+            Ok(text) => self.text(name, &text),
+            Err(message) => self.problems.push(Problem::of_file(name, message)),
+        }
+    }
+
+    /// Has the file or folder not been read yet, be it under another name?
+    fn is_new(&mut self, path: &Path) -> bool {
+        fs::canonicalize(path).map_or(true, |path| self.files.insert(path))
+    }
+
+    /// Does a Velero backup hold this object a second time, under another API version?
+    fn is_second_copy(&mut self, path: &str) -> bool {
+        velero_key(path).is_some_and(|key| !self.backed_up.insert(key))
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        self.problems.push(Problem::of_file(&path.display().to_string(), unreadable(error)));
+    }
+}
+
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file or folder; check the path".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "no permission to read this; change its mode or the user".to_owned()
+        }
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+fn read_head(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    stream.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn read_limited(stream: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(MAX_TEXT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_TEXT {
+        return Err(io::Error::other(format!("larger than {} MiB; split it", MAX_TEXT >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// The bytes of a file that is a manifest by its extension or by how it begins.
+fn read_manifest(path: &Path, mut file: impl Read) -> io::Result<Option<Vec<u8>>> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    if ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)) {
+        return read_limited(file).map(Some);
+    }
+    let head = read_head(&mut file)?;
+    if !looks_like_manifest(&head) {
+        return Ok(None);
+    }
+    read_limited(Cursor::new(head).chain(file)).map(Some)
+}
+
+/// Does a file begin as an object of Kubernetes does, comments aside?
+fn looks_like_manifest(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    let text = text.trim_start_matches('\u{feff}');
+    let first = text
+        .lines()
+        .map(str::trim_end)
+        .find(|line| !line.is_empty() && !line.starts_with(['#', '%']) && *line != "---");
+    match first {
+        Some(line) if line.starts_with('{') => text.contains("\"kind\"") || text.contains("\"apiVersion\""),
+        Some(line) => ["apiVersion:", "kind:", "metadata:", "items:"].iter().any(|key| line.starts_with(key)),
+        None => false,
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.iter().any(|part| part.as_encoded_bytes().starts_with(b".") && part != "." && part != "..")
+}
+
+/// What identifies an object in a Velero backup: its path without the API version, which the backup repeats it under
+/// (`resources/RESOURCE.GROUP[/VERSION[-preferredversion]]/(cluster|namespaces/NAMESPACE)/NAME.json`).
+/// Clusters up to 1.15 served each policy in two groups, so the group of policies does not count.
+fn velero_key(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let at = parts.iter().rposition(|part| *part == "resources")?;
+    let (before, below) = parts.split_at(at);
+    let is_scope = |part: &str| matches!(part, "cluster" | "namespaces");
+    let (resource, scope) = match below {
+        [_, resource, scope, ..] if is_scope(scope) => (*resource, below.get(2..)?),
+        [_, resource, _, scope, ..] if is_scope(scope) => (*resource, below.get(3..)?),
+        _ => return None,
+    };
+    let resource =
+        if resource.starts_with("podsecuritypolicies.") { "podsecuritypolicies" } else { resource };
+    Some(format!("{}/{resource}/{}", before.join("/"), scope.join("/")))
+}
+
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark as PowerShell writes it.
+fn decode(bytes: Vec<u8>) -> Result<String, String> {
+    let wide = |pair: fn([u8; 2]) -> u16| {
+        let units = bytes.chunks_exact(2).filter_map(|bytes| bytes.try_into().ok()).map(pair);
+        char::decode_utf16(units)
+            .collect::<Result<String, _>>()
+            .map_err(|_| "not valid UTF-16; save it as UTF-8".to_owned())
+    };
+    match bytes.as_slice() {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|error| {
+            format!(
+                "neither text in UTF-8 nor an archive (byte {}); give a manifest",
+                error.utf8_error().valid_up_to() + 1
+            )
+        }),
+    }
+}

@@ -1,0 +1,294 @@
+//! Brings policies in: manifests, folders, archives and standard input become one [`Inventory`].
+
+mod digest;
+mod files;
+pub(crate) mod node;
+mod scalar;
+mod yaml;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+
+use crate::problem::{Place, Problem, quote};
+use crate::psp::{Policy, parse};
+use node::{Data, Mark, Node};
+
+/// The API versions that served policies: `policy/v1beta1` from 1.10 to 1.24, `extensions/v1beta1` up to 1.15.
+pub const API_VERSIONS: [&str; 2] = ["policy/v1beta1", "extensions/v1beta1"];
+
+/// The most nodes of a policy: the API server took no request above 3 MiB.
+const MAX_POLICY: usize = 50_000;
+/// The most problems worth showing.
+const MAX_PROBLEMS: usize = 1000;
+
+/// What a document without a `kind` is counted as.
+pub const NO_KIND: &str = "(no kind)";
+
+/// Where to read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, a folder with everything below it, or an archive (`.tar`, `.tar.gz`).
+    Path(PathBuf),
+    /// Standard input: text or an archive.
+    Stdin,
+}
+
+/// How to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Refuse policies that lack what the API server requires, instead of reading it as `RunAsAny` with a warning.
+    pub strict: bool,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// The policies, sorted by name; empty when the input held none.
+    pub policies: Vec<Located>,
+    /// How many objects of other kinds were found, by kind; those in `objects` are counted too.
+    pub passed_over: BTreeMap<String, usize>,
+    /// How many files in folders and archives were not manifests.
+    pub skipped_files: usize,
+    /// The objects that say who may use a policy, and the pods, in the order of the input.
+    pub objects: Vec<Object>,
+    /// What the user should know though the policies could be read.
+    pub warnings: Vec<Problem>,
+}
+
+/// A policy and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The policy.
+    pub policy: Policy,
+    /// The place of its object.
+    pub place: Place,
+    /// `sha256:` and 12 hexadecimal digits that change only with what the policy means.
+    pub digest: String,
+}
+
+/// An object of another kind, as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Its kind, like `ClusterRole`.
+    pub kind: String,
+    /// Its API version, like `rbac.authorization.k8s.io/v1`.
+    pub api_version: String,
+    /// The whole object.
+    pub value: serde_json::Value,
+    /// Its place.
+    pub place: Place,
+}
+
+/// Reads all sources. A file that several sources name is read once.
+///
+/// # Errors
+/// Everything that is wrong with the input, in its order.
+pub fn read(sources: &[Source], options: &Options) -> Result<Inventory, Vec<Problem>> {
+    let mut reader = Reader::new(*options);
+    for source in sources {
+        reader.source(source);
+    }
+    reader.finish()
+}
+
+/// Reads the documents of one text; `name` stands for the file in places.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory, Vec<Problem>> {
+    let mut reader = Reader::new(*options);
+    reader.text(name, text);
+    reader.finish()
+}
+
+/// What has been read so far.
+struct Reader {
+    options: Options,
+    inventory: Inventory,
+    problems: Vec<Problem>,
+    /// The place of each policy's name.
+    names: HashMap<String, Place>,
+    /// The files read, by canonical path.
+    files: HashSet<PathBuf>,
+    /// The objects read from Velero backups, by their path without the API version.
+    backed_up: HashSet<String>,
+}
+
+impl Reader {
+    fn new(options: Options) -> Self {
+        Self {
+            options,
+            inventory: Inventory::default(),
+            problems: Vec::new(),
+            names: HashMap::new(),
+            files: HashSet::new(),
+            backed_up: HashSet::new(),
+        }
+    }
+
+    fn finish(mut self) -> Result<Inventory, Vec<Problem>> {
+        if self.has_too_many_problems() {
+            self.problems.truncate(MAX_PROBLEMS);
+            let file = self.problems.last().map(|problem| problem.place.file.clone()).unwrap_or_default();
+            self.problems.push(Problem::of_file(&file, "too many problems to go on; solve these first"));
+        }
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        self.inventory.policies.sort_by(|left, right| left.policy.name.cmp(&right.policy.name));
+        Ok(self.inventory)
+    }
+
+    fn has_too_many_problems(&self) -> bool {
+        self.problems.len() > MAX_PROBLEMS
+    }
+
+    fn text(&mut self, file: &str, text: &str) {
+        for document in yaml::Documents::new(text) {
+            match document {
+                _ if self.has_too_many_problems() => return,
+                Ok(node) if matches!(node.data, Data::Null) => {}
+                Ok(node) => self.object(file, &node, None),
+                Err(syntax) => {
+                    // What follows in a template would only repeat the hint.
+                    if let Some(mark) = template(text) {
+                        self.problem(file, mark, "", parse::TEMPLATE);
+                        return;
+                    }
+                    self.problem(file, syntax.mark, "", syntax.message);
+                }
+            }
+        }
+    }
+
+    /// Takes in one object. Items of a list like `PodSecurityPolicyList` get their `type_` from it.
+    fn object(&mut self, file: &str, node: &Node<'_>, type_: Option<Type<'_>>) {
+        let kind = node.text_at("kind").or(type_.map(|own| own.kind)).unwrap_or_default();
+        let api_version = node.text_at("apiVersion").or(type_.map(|own| own.api_version)).unwrap_or_default();
+        match kind {
+            "PodSecurityPolicy" => self.policy(file, node, api_version),
+            "Status" if node.text_at("status") == Some("Failure") => self.refusal(file, node),
+            _ if kind.eq_ignore_ascii_case("PodSecurityPolicy") => {
+                let message = format!("unknown kind {}; did you mean PodSecurityPolicy?", quote(kind));
+                self.problem(file, node.locate("kind").mark, "kind", message);
+            }
+            _ => match (kind.strip_suffix("List"), node.get("items").map(|items| &items.data)) {
+                (Some(kind), Some(Data::List(items))) => {
+                    let type_ = (!kind.is_empty()).then_some(Type { kind, api_version });
+                    items.iter().for_each(|item| self.object(file, item, type_));
+                }
+                (Some(_), Some(Data::Null)) => {}
+                _ => self.other(file, node, kind, api_version),
+            },
+        }
+    }
+
+    fn policy(&mut self, file: &str, node: &Node<'_>, api_version: &str) {
+        let supported = API_VERSIONS.join(" or ");
+        if !API_VERSIONS.contains(&api_version) {
+            let message = match api_version {
+                "" => format!("missing; a PodSecurityPolicy has {supported}"),
+                other => {
+                    format!("unsupported version {} of PodSecurityPolicy; use {supported}", quote(other))
+                }
+            };
+            return self.problem(file, node.locate("apiVersion").mark, "apiVersion", message);
+        }
+        if yaml::weight(node) > MAX_POLICY {
+            let message = format!(
+                "a policy of more than {MAX_POLICY} values never fitted into the API server; shorten it"
+            );
+            return self.problem(file, node.mark, "", message);
+        }
+        let parsed = parse::policy(node, file, self.options.strict);
+        let name = &parsed.policy.name;
+        let place = place(file, node.locate("metadata.name").mark);
+        match self.names.get(name) {
+            Some(first) if !name.is_empty() => {
+                let message = format!(
+                    "the policy {} is already defined at {first}; remove one of the two",
+                    quote(name)
+                );
+                self.problem(file, node.locate("metadata.name").mark, "metadata.name", message);
+            }
+            _ => {
+                self.names.insert(name.clone(), place);
+            }
+        }
+        self.problems.extend(parsed.problems);
+        self.inventory.warnings.extend(parsed.warnings);
+        self.inventory.policies.push(Located {
+            digest: digest::digest(&parsed.policy),
+            policy: parsed.policy,
+            place: self::place(file, node.mark),
+        });
+    }
+
+    /// The API server's answer where objects were expected, like the 403 of a user who may not list policies.
+    fn refusal(&mut self, file: &str, node: &Node<'_>) {
+        let reason = node.text_at("reason").unwrap_or("Failure");
+        let message = node.text_at("message").unwrap_or_default();
+        self.problem(
+            file,
+            node.mark,
+            "",
+            format!(
+                "this is the API server's refusal ({reason}: {message}), not its objects; fetch them again"
+            ),
+        );
+    }
+
+    fn other(&mut self, file: &str, node: &Node<'_>, kind: &str, api_version: &str) {
+        let counted = if kind.is_empty() { NO_KIND } else { kind };
+        *self.inventory.passed_over.entry(counted.to_owned()).or_default() += 1;
+        if is_kept(kind, api_version) {
+            self.inventory.objects.push(Object {
+                kind: kind.to_owned(),
+                api_version: api_version.to_owned(),
+                value: node.to_value(),
+                place: place(file, node.mark),
+            });
+        }
+    }
+
+    fn problem(&mut self, file: &str, mark: Mark, path: &str, message: impl Into<String>) {
+        self.problems.push(Problem {
+            place: place(file, mark),
+            path: path.to_owned(),
+            message: message.into(),
+        });
+    }
+}
+
+/// What a list says of its items.
+#[derive(Clone, Copy)]
+struct Type<'a> {
+    kind: &'a str,
+    api_version: &'a str,
+}
+
+/// Is this one of the objects that decide who may use a policy, or a pod?
+fn is_kept(kind: &str, api_version: &str) -> bool {
+    match kind {
+        "Namespace" | "Pod" | "ServiceAccount" => api_version == "v1",
+        "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" => {
+            api_version.starts_with("rbac.authorization.k8s.io/")
+        }
+        _ => false,
+    }
+}
+
+/// Where a text that is no YAML turns out to be a Helm template.
+fn template(text: &str) -> Option<Mark> {
+    text.lines().enumerate().find_map(|(index, line)| {
+        let (before, after) = line.split_once("{{")?;
+        (after.contains("}}") && !before.trim_start().starts_with('#')).then(|| Mark {
+            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
+            column: u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX),
+        })
+    })
+}
+
+fn place(file: &str, mark: Mark) -> Place {
+    Place { file: file.to_owned(), line: mark.line as usize, column: mark.column as usize }
+}

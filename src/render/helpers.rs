@@ -1,0 +1,256 @@
+//! What templates can call. Each helper writes a piece of a Falco condition or of YAML, quoted and cut to Falco's
+//! limits; the words themselves stand in the templates.
+
+use handlebars::{Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, ScopedJson};
+use serde_json::Value;
+
+use super::pattern;
+use crate::psp::Field;
+use crate::psp::policy::Range;
+
+/// Longest literal of a condition, in bytes (Falco: "filter parameter too long").
+pub const MAX_LITERAL: usize = 255;
+
+/// Registers all helpers.
+pub(super) fn register(registry: &mut Handlebars<'_>) {
+    let helpers: [(&str, Text); 15] = [
+        ("pod", pod),
+        ("ids_outside", ids_outside),
+        ("ports_outside", ports_outside),
+        ("strays", strays),
+        ("one_of", one_of),
+        ("container_without", container_without),
+        ("every", every),
+        ("other_than", other_than),
+        ("quote", |args, _| Ok(quote(args.text(0)?))),
+        ("items", items),
+        ("path", path),
+        ("regex", |args, _| Ok(pattern::literal(args.text(0)?))),
+        ("pod_out", |args, data| Ok(format!("%{}", pod(args, data)?))),
+        ("yaml", |args, _| Ok(yaml(args.text(0)?))),
+        ("sentence", |args, _| Ok(yaml(&sentence(args.text(0)?)))),
+    ];
+    for (name, text) in helpers {
+        registry.register_helper(name, Box::new(Function(text)));
+    }
+}
+
+type Text = fn(&Args<'_>, &Value) -> Result<String, String>;
+
+/// A helper that is a plain function from its arguments (and the template's data) to text.
+struct Function(Text);
+
+/// The arguments of one call.
+struct Args<'a>(Vec<&'a Value>);
+
+impl<'a> Args<'a> {
+    fn get(&self, index: usize) -> Result<&'a Value, String> {
+        self.0.get(index).copied().ok_or_else(|| format!("argument {} is missing", index + 1))
+    }
+
+    fn text(&self, index: usize) -> Result<&'a str, String> {
+        self.get(index)?.as_str().ok_or_else(|| format!("argument {} is no string", index + 1))
+    }
+
+    fn texts(&self, index: usize) -> Result<Vec<String>, String> {
+        let list = self.get(index)?.as_array().ok_or_else(|| format!("argument {} is no list", index + 1))?;
+        let text = |v: &Value| v.as_str().map(str::to_owned).ok_or_else(|| "a list holds no string".to_owned());
+        list.iter().map(text).collect()
+    }
+}
+
+impl HelperDef for Function {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc handlebars::Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, handlebars::RenderError> {
+        let args = Args(helper.params().iter().map(handlebars::PathAndJson::value).collect());
+        let text = (self.0)(&args, context.data())
+            .map_err(|problem| RenderErrorReason::Other(format!("{}: {problem}", helper.name())))?;
+        Ok(ScopedJson::Derived(Value::String(text)))
+    }
+
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        helper: &Helper<'rc>,
+        registry: &'reg Handlebars<'reg>,
+        context: &'rc handlebars::Context,
+        render: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let value = self.call_inner(helper, registry, context, render)?;
+        out.write(value.as_json().as_str().unwrap_or_default())?;
+        Ok(())
+    }
+}
+
+/// `{{pod "spec/hostPID"}}`: the field that reads a value of the pod in the audit event.
+fn pod(args: &Args<'_>, data: &Value) -> Result<String, String> {
+    Ok(format!("jevt.value[{}/{}]", object(data), args.text(0)?))
+}
+
+/// The object of the audit event that the rules read.
+fn object(data: &Value) -> &str {
+    data.get("object").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// `{{ids_outside field before after ranges}}`: the id between `before` and `after` lies in none of the ranges.
+fn ids_outside(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    outside(args, pattern::ids_outside)
+}
+
+/// `{{ports_outside field before after ranges}}`: the same for a port.
+fn ports_outside(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    outside(args, pattern::ports_outside)
+}
+
+fn outside(args: &Args<'_>, pieces: fn(&[Range], usize) -> Vec<String>) -> Result<String, String> {
+    let (field, before, after) = (args.text(0)?, args.text(1)?, args.text(2)?);
+    let bound = |range: &Value, key: &str| range.get(key).and_then(Value::as_i64).ok_or("a range needs min and max");
+    let ranges = args.get(3)?.as_array().ok_or("argument 4 is no list")?;
+    let ranges = ranges
+        .iter()
+        .map(|r| Ok(Range { min: bound(r, "min")?, max: bound(r, "max")? }))
+        .collect::<Result<Vec<_>, String>>()?;
+    let room = MAX_LITERAL.saturating_sub(before.len() + after.len());
+    Ok(any_of(field, pieces(&ranges, room), before, after))
+}
+
+/// `{{strays field mark after literals}}`: some `mark` is followed by none of the literals, and then by `after`.
+fn strays(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    let (field, mark, after) = (args.text(0)?, args.text(1)?, args.text(2)?);
+    let (before, after) = (format!(".*{mark}"), format!(".*{after}"));
+    let room = MAX_LITERAL.saturating_sub(before.len() + after.len());
+    Ok(any_of(field, pattern::strays(&args.texts(3)?, room), &before, &after))
+}
+
+/// `{{one_of field before after words}}`: one of the words stands between `before` and `after`.
+fn one_of(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    let (field, before, after) = (args.text(0)?, args.text(1)?, args.text(2)?);
+    let room = MAX_LITERAL.saturating_sub(before.len() + after.len() + 2);
+    let mut groups: Vec<String> = Vec::new();
+    for word in args.texts(3)? {
+        let word = pattern::literal(&word);
+        if word.len() > room {
+            return Err(format!("a word of {} bytes does not fit in a condition", word.len()));
+        }
+        match groups.last_mut() {
+            Some(group) if group.len() + word.len() < room => {
+                group.push('|');
+                group.push_str(&word);
+            }
+            _ => groups.push(word),
+        }
+    }
+    let groups = groups.into_iter().map(|g| if g.contains('|') { format!("({g})") } else { g }).collect();
+    Ok(any_of(field, groups, before, after))
+}
+
+/// One regex check for each piece, as a group that can stand anywhere in a condition.
+fn any_of(field: &str, pieces: Vec<String>, before: &str, after: &str) -> String {
+    let checks: Vec<String> = pieces
+        .into_iter()
+        .map(|piece| match (before, after) {
+            // Falco warns of an expression that is a plain word
+            ("", "") if piece.chars().all(|c| c.is_ascii_digit()) => format!("{field}={piece}"),
+            _ => format!("{field} regex {}", quote(&format!("{before}{piece}{after}"))),
+        })
+        .collect();
+    match checks.as_slice() {
+        [one] => one.clone(),
+        many => format!("({})", many.join("\n      or ")),
+    }
+}
+
+/// `{{container_without chunks}}`: some container has no key that `chunks` leave out.
+///
+/// A stored container always has `imagePullPolicy`, and its security context follows at once (`core/v1/types.go`,
+/// `Container`). From there to the next container, or to `terminationGracePeriodSeconds` behind the lists, the text
+/// is passed over colon by colon; a colon that `chunks` do not cover stops it.
+fn container_without(args: &Args<'_>, data: &Value) -> Result<String, String> {
+    let expression = format!(
+        ".*ontainers\":[[].*ePullPolicy\":([^:]|[^\"]:|{})*(ePullPolicy\":\"|GracePeriodSeconds\":[0-9]).*",
+        args.text(0)?
+    );
+    check(&spec(data), &expression)
+}
+
+/// The field that reads the pod's whole `spec`.
+fn spec(data: &Value) -> String {
+    format!("jevt.value[{}/spec]", object(data))
+}
+
+/// `{{every chunks capability}}`: wherever the text comes to the key that `chunks` stop at, the capability is listed.
+fn every(args: &Args<'_>, data: &Value) -> Result<String, String> {
+    let name = pattern::literal(&pattern::json_text(args.text(1)?));
+    check(&spec(data), &format!("([^:]|[^\"]:|{}([^]]*,)?\"{name}\"[],])*", args.text(0)?))
+}
+
+/// One regex check, if it fits.
+fn check(field: &str, expression: &str) -> Result<String, String> {
+    if expression.len() > MAX_LITERAL {
+        return Err(format!("an expression of {} bytes does not fit in a condition", expression.len()));
+    }
+    Ok(format!("{field} regex {}", quote(expression)))
+}
+
+/// `{{other_than word}}`: an expression for a word of a comma-separated list that is not `word`.
+fn other_than(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    let letters: Vec<char> = args.text(0)?.chars().collect();
+    let rest = letters.iter().rev().fold("[^\",]+".to_owned(), |rest, letter| {
+        format!("([^{letter}\",][^\",]*|{}{rest})?", pattern::literal(&letter.to_string()))
+    });
+    Ok(rest)
+}
+
+/// `{{path part…}}`: the parts in one string.
+fn path(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    let part = |v: &&Value| match v {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err("a part is neither text nor number".to_owned()),
+    };
+    args.0.iter().map(part).collect()
+}
+
+/// `{{items list}}`: the list's strings, quoted, for `in (…)` and `items: […]`.
+fn items(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    Ok(args.texts(0)?.iter().map(|item| quote(item)).collect::<Vec<_>>().join(", "))
+}
+
+/// `text` as a string of a Falco condition.
+pub fn quote(text: &str) -> String {
+    let mut quoted = String::from("'");
+    for letter in text.chars() {
+        match letter {
+            '\\' => quoted.push_str("\\\\"),
+            '\'' => quoted.push_str("\\'"),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// `text` with a capital and a full stop; a field's name keeps its spelling.
+fn sentence(text: &str) -> String {
+    let field = Field::ALL.iter().any(|f| text.starts_with(f.name())) || text.contains(" unset, ");
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if !field => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        _ => format!("{text}."),
+    }
+}
+
+/// `text` as a YAML scalar on one line, plain where every YAML reader takes it for that string.
+pub fn yaml(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " _-./()+=,;".contains(c);
+    let safe = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(plain)
+        && text.contains(' ')
+        && !text.ends_with(' ');
+    if safe { text.to_owned() } else { serde_json::Value::String(text.to_owned()).to_string() }
+}

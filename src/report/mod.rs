@@ -1,0 +1,138 @@
+//! What the user is told of a conversion: the summary, and the table of `explain`.
+
+use std::fmt::Write as _;
+
+use crate::psp::validity::unusable;
+use crate::psp::{Field, Policy};
+use crate::read::Inventory;
+use crate::render::{AuditObject, Rendered};
+use crate::restrictions::{Mapped, map};
+
+/// How faithfully a field is detected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fidelity {
+    /// The alerts are those that admission would have given.
+    Exact,
+    /// They may differ; the reason says how.
+    Approximate(&'static str),
+    /// There are none; the reason says why.
+    Undetectable(String),
+    /// The field restricts nothing.
+    Unrestricted,
+}
+
+impl Fidelity {
+    /// One word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fidelity::Exact => "exact",
+            Fidelity::Approximate(_) => "approximate",
+            Fidelity::Undetectable(_) => "undetectable",
+            Fidelity::Unrestricted => "-",
+        }
+    }
+}
+
+/// How faithfully rules over `object` detect `field` of `policy`.
+pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fidelity {
+    if mapped.refuses.is_none() && mapped.corrects.is_none() {
+        return Fidelity::Unrestricted;
+    }
+    if let Some(reason) = unusable(policy) {
+        return Fidelity::Undetectable(reason);
+    }
+    match object {
+        AuditObject::Response => Fidelity::Exact,
+        AuditObject::Request => Fidelity::Approximate(REQUEST_LOSES),
+    }
+}
+
+/// What a log that holds only requests does not show.
+const REQUEST_LOSES: &str = "the request lacks what webhooks and defaults add; a patch shows only its own part";
+
+/// What the conversion amounts to, in a few lines.
+pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> String {
+    let (mut exact, mut approximate, mut undetectable, mut unrestricted) = (0, 0, 0, 0);
+    for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
+        for (_, mapped) in fields {
+            match fidelity(&located.policy, mapped, object) {
+                Fidelity::Exact => exact += 1,
+                Fidelity::Approximate(_) => approximate += 1,
+                Fidelity::Undetectable(_) => undetectable += 1,
+                Fidelity::Unrestricted => unrestricted += 1,
+            }
+        }
+    }
+    let mut text = format!(
+        "{}, {}; fields: {exact} exact, {approximate} approximate, {undetectable} undetectable, {unrestricted} unrestricted",
+        counted(inventory.policies.len(), "policy", "policies"),
+        counted(rendered.rules, "rule", "rules"),
+    );
+    if !inventory.passed_over.is_empty() {
+        let kinds: Vec<String> = inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let _ = write!(text, "\npassed over: {}", kinds.join(", "));
+    }
+    text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
+    text
+}
+
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// The table of `explain`, one a policy.
+pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
+    let mut text = String::new();
+    for located in &inventory.policies {
+        let policy = &located.policy;
+        let _ = writeln!(text, "{} ({}, {})", policy.name, located.place, located.digest);
+        if let Some(reason) = unusable(policy) {
+            let _ = writeln!(text, "unusable: {reason}");
+        }
+        let mut rows = vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "LOST"].map(str::to_owned)];
+        rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), object)));
+        text.push_str(&table(&rows));
+        text.push('\n');
+    }
+    text
+}
+
+fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [String; 5] {
+    let fidelity = fidelity(policy, mapped, object);
+    let detected = !matches!(fidelity, Fidelity::Undetectable(_) | Fidelity::Unrestricted);
+    let alerts = match (&mapped.refuses, &mapped.corrects) {
+        _ if !detected => mapped.note.clone().unwrap_or_else(|| "-".to_owned()),
+        (Some(_), Some(_)) => "Violation, Lost Default".to_owned(),
+        (Some(_), None) => "Violation".to_owned(),
+        _ => "Lost Default".to_owned(),
+    };
+    let lost = match (&mapped.refuses, &mapped.corrects) {
+        (Some(_), Some(_)) => "refusal and correction",
+        (Some(_), None) => "refusal",
+        (None, Some(_)) => "correction",
+        (None, None) => "-",
+    };
+    [field.name().to_owned(), mapped.value.clone(), alerts, fidelity.name().to_owned(), lost.to_owned()]
+}
+
+/// Rows in columns; control characters of manifests do not reach the terminal.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let clean = |cell: &str| -> String {
+        let cell: String = cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        if cell.chars().count() > WIDEST { cell.chars().take(WIDEST - 1).chain(['…']).collect() } else { cell }
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|c| clean(c)).collect()).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
+    }
+    text
+}
+
+/// Widest cell of a table, in characters.
+const WIDEST: usize = 60;

@@ -1,0 +1,15 @@
+//! `allowedProcMountTypes`: may containers see `/proc` unmasked?
+
+use super::{Mapped, listed};
+use crate::psp::Policy;
+use crate::psp::admission::allowed_proc_mounts;
+
+pub(super) fn map(policy: &Policy) -> Mapped {
+    let types: Vec<String> = allowed_proc_mounts(policy).map(str::to_owned).collect();
+    let lists = |wanted: &str| types.iter().any(|t| t == wanted);
+    let (masked, unmasked) = (lists("Default"), lists("Unmasked"));
+    Mapped::value(listed(&types))
+        .refuses(!masked || !unmasked, format!("proc mount type other than {}", listed(&types)))
+        .with("masked", masked)
+        .with("unmasked", unmasked)
+}

@@ -1,0 +1,27 @@
+//! The AppArmor annotations: which profiles may containers use, and which did they get?
+
+use super::{Mapped, profile_texts, whole_strings};
+use crate::psp::Policy;
+use crate::psp::admission::Profiles;
+
+pub(super) fn map(policy: &Policy) -> Mapped {
+    let Profiles { allowed, default } = Profiles::apparmor(policy);
+    let names: Vec<&str> = allowed.iter().flatten().map(String::as_str).collect();
+    let words = if allowed.is_none() { "any".to_owned() } else { names.join(", ") };
+    let unset = default.as_deref().unwrap_or_default();
+    let unset_refused = allowed.is_some() && !names.contains(&unset);
+    let value = match &default {
+        Some(default) => format!("{words}; default {default}"),
+        None => words.clone(),
+    };
+    Mapped::value(value)
+        .refuses(allowed.is_some(), format!("AppArmor profile other than {words}"))
+        .corrects(
+            default.is_some() && !unset_refused,
+            format!("AppArmor profile unset, which the policy set to {unset}"),
+        )
+        .with("unset_refused", unset_refused)
+        .with("profiles", profile_texts(names.iter().copied()))
+        // an empty annotation counts as unset
+        .with("annotations", whole_strings(names.iter().copied().chain([""])))
+}

@@ -1,0 +1,13 @@
+//! `defaultAllowPrivilegeEscalation`: what did containers get that leave `allowPrivilegeEscalation` unset?
+//!
+//! Both fields fill in the same field of the pod; the alert bears that one's name.
+
+use super::Mapped;
+use crate::psp::Policy;
+
+pub(super) fn map(policy: &Policy) -> Mapped {
+    match policy.spec.default_allow_privilege_escalation {
+        Some(value) => Mapped::value(value.to_string()).note("alerts as Lost Default (allowPrivilegeEscalation)"),
+        None => Mapped::value("unset"),
+    }
+}

@@ -1,0 +1,9 @@
+//! `fsGroup`: which group may own a pod's volumes?
+
+use super::{Mapped, ids};
+use crate::psp::Policy;
+use crate::render::pattern::MAX_ID;
+
+pub(super) fn map(policy: &Policy) -> Mapped {
+    ids(&policy.spec.fs_group, "fsGroup", MAX_ID)
+}

@@ -1,0 +1,18 @@
+//! `hostPorts`: which ports of the node may containers bind?
+
+use super::{Mapped, covers, ranges_data, ranges_listed};
+use crate::psp::Policy;
+use crate::psp::policy::Range;
+use crate::render::pattern::MAX_PORT;
+
+pub(super) fn map(policy: &Policy) -> Mapped {
+    // the API server checks these ranges nowhere: a reversed one allows nothing
+    let usable: Vec<Range> =
+        policy.spec.host_ports.iter().copied().filter(|r| r.min <= r.max && r.max > 0 && r.min <= MAX_PORT).collect();
+    let allowed = ranges_listed(&policy.spec.host_ports);
+    let sentence = if usable.is_empty() { "host port in use".into() } else { format!("host port outside {allowed}") };
+    Mapped::value(allowed)
+        .refuses(!covers(&usable, 1, MAX_PORT), sentence)
+        .with("none", usable.is_empty())
+        .with("ranges", ranges_data(&usable))
+}

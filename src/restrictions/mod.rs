@@ -1,0 +1,159 @@
+//! What each field of a policy restricts: what it reads of the policy and what it hands to its template.
+//!
+//! One file a field. The words here are Kubernetes' own; how Falco is told stands in `templates/`.
+
+use serde_json::{Map, Value};
+
+use crate::psp::policy::{IdRule, IdStrategy, Range};
+use crate::psp::{Field, Policy};
+use crate::render::pattern::json_text;
+
+macro_rules! restrictions {
+    ($($variant:ident $module:ident),+ $(,)?) => {
+        $(mod $module;)+
+
+        /// What `policy` says in `field`.
+        pub fn map(field: Field, policy: &Policy) -> Mapped {
+            match field { $(Field::$variant => $module::map(policy)),+ }
+        }
+    };
+}
+
+restrictions! {
+    Privileged privileged,
+    DefaultAddCapabilities default_add_capabilities,
+    RequiredDropCapabilities required_drop_capabilities,
+    AllowedCapabilities allowed_capabilities,
+    Volumes volumes,
+    HostNetwork host_network,
+    HostPorts host_ports,
+    HostPid host_pid,
+    HostIpc host_ipc,
+    SeLinux se_linux,
+    RunAsUser run_as_user,
+    RunAsGroup run_as_group,
+    SupplementalGroups supplemental_groups,
+    FsGroup fs_group,
+    ReadOnlyRootFilesystem read_only_root_filesystem,
+    DefaultAllowPrivilegeEscalation default_allow_privilege_escalation,
+    AllowPrivilegeEscalation allow_privilege_escalation,
+    AllowedHostPaths allowed_host_paths,
+    AllowedFlexVolumes allowed_flex_volumes,
+    AllowedCsiDrivers allowed_csi_drivers,
+    AllowedUnsafeSysctls allowed_unsafe_sysctls,
+    ForbiddenSysctls forbidden_sysctls,
+    AllowedProcMountTypes allowed_proc_mount_types,
+    RuntimeClass runtime_class,
+    Seccomp seccomp,
+    AppArmor apparmor,
+}
+
+/// What a policy says in one field.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mapped {
+    /// The policy's value, in words.
+    pub value: String,
+    /// What the policy refuses here, as a sentence about the pod; `None`: nothing.
+    pub refuses: Option<String>,
+    /// What the policy fills in here, as a sentence about the pod; `None`: nothing.
+    pub corrects: Option<String>,
+    /// What the field leaves to another one, where it makes no rule of its own.
+    pub note: Option<String>,
+    /// What the template needs beyond that.
+    pub data: Map<String, Value>,
+}
+
+impl Mapped {
+    fn value(value: impl Into<String>) -> Self {
+        Self { value: value.into(), ..Self::default() }
+    }
+
+    fn refuses(mut self, refused: bool, sentence: impl Into<String>) -> Self {
+        self.refuses = refused.then(|| sentence.into());
+        self
+    }
+
+    fn corrects(mut self, corrected: bool, sentence: impl Into<String>) -> Self {
+        self.corrects = corrected.then(|| sentence.into());
+        self
+    }
+
+    fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.data.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// A boolean field that forbids when false.
+fn allowed_or_not(allowed: bool) -> &'static str {
+    if allowed { "allowed" } else { "not allowed" }
+}
+
+/// Names in words: `a, b`, or `none`.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Ranges in words: `0, 100-200`, or `none`.
+fn ranges_listed(ranges: &[Range]) -> String {
+    let one = |r: &Range| if r.min == r.max { r.min.to_string() } else { format!("{}-{}", r.min, r.max) };
+    if ranges.is_empty() { "none".to_owned() } else { ranges.iter().map(one).collect::<Vec<_>>().join(", ") }
+}
+
+/// Ranges as a template takes them.
+fn ranges_data(ranges: &[Range]) -> Value {
+    ranges.iter().map(|r| serde_json::json!({ "min": r.min, "max": r.max })).collect()
+}
+
+/// Do the ranges cover every value from 0 (or `from`) to `max`?
+fn covers(ranges: &[Range], from: i64, max: i64) -> bool {
+    let mut sorted: Vec<Range> = ranges.to_vec();
+    sorted.sort();
+    let reached = sorted.iter().fold(from, |next, r| {
+        if r.min <= next { next.max(r.max.saturating_add(1)) } else { next }
+    });
+    reached > max
+}
+
+/// Whole JSON strings, each with its closing quote, as the API server writes them.
+fn whole_strings<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
+    names.into_iter().map(|name| format!("{}\"", json_text(name))).collect()
+}
+
+/// Seccomp and AppArmor profiles as the text that follows `"type":"` in a profile field.
+fn profile_texts<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut texts: Vec<String> = names
+        .into_iter()
+        .filter_map(|name| match name {
+            "runtime/default" | "docker/default" => Some("RuntimeDefault\"".to_owned()),
+            "unconfined" => Some("Unconfined\"".to_owned()),
+            other => other
+                .strip_prefix("localhost/")
+                .map(|file| format!("Localhost\",\"localhostProfile\":\"{}\"", json_text(file))),
+        })
+        .collect();
+    texts.sort();
+    texts.dedup();
+    texts
+}
+
+/// The common part of the four strategies over ids. `max` is the largest id that the API server accepts.
+fn ids(strategy: &IdStrategy, what: &str, max: i64) -> Mapped {
+    let allowed = ranges_listed(&strategy.ranges);
+    let (value, restricted, must) = match strategy.rule {
+        IdRule::RunAsAny => ("RunAsAny".to_owned(), false, false),
+        IdRule::MustRunAsNonRoot => ("MustRunAsNonRoot".to_owned(), false, false),
+        IdRule::MustRunAs => (format!("MustRunAs {allowed}"), true, true),
+        IdRule::MayRunAs => (format!("MayRunAs {allowed}"), true, false),
+    };
+    let fill = strategy.ranges.first().map_or(0, |r| r.min);
+    Mapped::value(value)
+        .refuses(restricted && !covers(&strategy.ranges, 0, max), format!("{what} outside {allowed}"))
+        .corrects(must, format!("{what} unset, which the policy set to {fill}"))
+        .with("ranges", ranges_data(&strategy.ranges))
+}

@@ -1,0 +1,27 @@
+//! The seccomp annotations: which profiles may pods and containers use, and which did pods get?
+
+use super::{Mapped, profile_texts};
+use crate::psp::Policy;
+use crate::psp::admission::Profiles;
+
+pub(super) fn map(policy: &Policy) -> Mapped {
+    let Profiles { allowed, default } = Profiles::seccomp(policy);
+    let names: Vec<&str> = allowed.iter().flatten().map(String::as_str).collect();
+    let words: Vec<&str> = names.iter().map(|n| if n.is_empty() { "none" } else { n }).collect();
+    let words = if allowed.is_none() { "any".to_owned() } else { words.join(", ") };
+    // what a pod gets that sets none: the default, which must itself be allowed, else nothing
+    let unset = default.as_deref().unwrap_or_default();
+    let unset_refused = allowed.is_some() && !names.contains(&unset);
+    let value = match &default {
+        Some(default) => format!("{words}; default {default}"),
+        None => words.clone(),
+    };
+    Mapped::value(value)
+        .refuses(allowed.is_some(), format!("seccomp profile other than {words}"))
+        .corrects(
+            default.is_some() && !unset_refused,
+            format!("seccomp profile unset, which the policy set to {unset}"),
+        )
+        .with("unset_refused", unset_refused)
+        .with("profiles", profile_texts(names.iter().copied()))
+}

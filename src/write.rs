@@ -1,0 +1,129 @@
+//! Puts a file in place: whole or not at all, with ordinary permissions, and never over somebody else's work.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The words in its first line by which a file is known to be ours.
+pub const MARK: &str = "made by psp2falco";
+
+/// Where `output` leads: itself, or `name` in it when it is (or looks like) a folder.
+pub fn target(output: &Path, name: &str) -> PathBuf {
+    let folder = output.is_dir()
+        || output.as_os_str().to_string_lossy().ends_with('/')
+        || (!output.exists() && output.extension().is_none_or(|e| !is_rules_file(e)));
+    if folder { output.join(name) } else { output.to_owned() }
+}
+
+fn is_rules_file(extension: &OsStr) -> bool {
+    extension == "yaml" || extension == "yml"
+}
+
+/// Replaces `path` by `text` atomically, making the folders on the way. A symbolic link is followed.
+///
+/// # Errors
+/// A file that this program did not write (unless `force`), and whatever the operating system refuses; the old file
+/// is then left as it was.
+pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
+    let place = || path.display().to_string();
+    let path = &followed(path).with_context(place)?;
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => bail!("{}: is a folder; name a file", place()),
+        // a pipe or a device takes the bytes as they come
+        Ok(meta) if !meta.is_file() => {
+            return fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .and_then(|mut file| file.write_all(text.as_bytes()))
+                .with_context(place);
+        }
+        Ok(_) if !force && !is_ours(path).with_context(place)? => {
+            bail!("{}: was not written by psp2falco; choose another file, or overwrite it with --force", place())
+        }
+        Ok(_) | Err(_) => {}
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    let mut file = new_file(folder).with_context(|| format!("{}: cannot be written to", folder.display()))?;
+    if let Ok(meta) = fs::metadata(path) {
+        file.as_file().set_permissions(meta.permissions()).with_context(place)?;
+    }
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(place)?;
+    file.persist(path).map_err(|e| e.error).with_context(place)?;
+    Ok(())
+}
+
+/// A new file in `folder` that everybody may read as far as the umask lets them.
+fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.prefix(".psp2falco-").tempfile_in(folder)
+}
+
+/// Where a symbolic link leads, be there a file or not.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(link) => path = path.parent().unwrap_or(Path::new("")).join(link),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+/// Is the file empty, or marked as ours in its beginning?
+fn is_ours(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    fs::File::open(path)?.take(512).read_to_end(&mut start)?;
+    Ok(start.is_empty() || String::from_utf8_lossy(&start).contains(MARK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_its_own_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/rules.yaml");
+        replace(&path, "# made by psp2falco\none", false).unwrap();
+        replace(&path, "# made by psp2falco\ntwo", false).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# made by psp2falco\ntwo");
+        fs::write(&path, "mine").unwrap();
+        let refused = format!("{:#}", replace(&path, "x", false).unwrap_err());
+        assert!(refused.contains("was not written by psp2falco"), "{refused}");
+        replace(&path, "x", true).unwrap();
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn follows_links_and_keeps_permissions() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real.yaml"), folder.path().join("link.yaml"));
+        std::os::unix::fs::symlink("real.yaml", &link).unwrap();
+        replace(&link, "# made by psp2falco", false).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_ne!(mode(&real), 0o600, "others may read it");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&link, "# made by psp2falco again", false).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(mode(&real), 0o640);
+    }
+
+    #[test]
+    fn a_name_without_a_rules_extension_is_a_folder() {
+        assert_eq!(target(Path::new("falco"), "r.yaml"), Path::new("falco/r.yaml"));
+        assert_eq!(target(Path::new("falco.d/"), "r.yaml"), Path::new("falco.d/r.yaml"));
+        assert_eq!(target(Path::new("x/mine.yml"), "r.yaml"), Path::new("x/mine.yml"));
+    }
+}

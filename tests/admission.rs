@@ -1,0 +1,23 @@
+//! Admission against the verdicts that a real API server gave (Kubernetes 1.20.2, recorded).
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use psp2falco::psp::admission::judge;
+
+#[test]
+fn every_recorded_verdict_and_field() {
+    let recording = common::Recording::load();
+    let mut wrong = Vec::new();
+    for case in &recording.cases {
+        let judgement = judge(&recording.policies[&case.policy], &recording.stored[&case.id]);
+        let fields: BTreeSet<String> = judgement.fields.iter().map(|f| common::group(f.name())).collect();
+        let verdict = format!("{:?}", judgement.verdict).to_lowercase();
+        if verdict != case.verdict || fields != case.fields {
+            wrong.push(format!("{}: {verdict} {fields:?}, recorded {} {:?}", case.id, case.verdict, case.fields));
+        }
+    }
+    assert_eq!(recording.cases.len(), 2376);
+    assert!(wrong.is_empty(), "{} of 2376 differ:\n{}", wrong.len(), wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n"));
+}
