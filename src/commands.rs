@@ -1,10 +1,13 @@
 //! What each command does: read, map, render, check, write.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, Result, bail};
 
 use crate::cli::{AuditObject, Cli, Command, Convert, Explain, Input, Rules};
+use crate::falco;
 use crate::read::{self, Inventory};
-use crate::render;
+use crate::render::{self, Rendered};
 use crate::report;
 use crate::write;
 
@@ -25,7 +28,7 @@ pub fn run(cli: Cli, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write)
 fn convert(args: &Convert, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write) -> Result<()> {
     let inventory = read_input(&args.input, err)?;
     let rendered = render::audit_rules(&inventory.policies, &options(&args.rules))?;
-    // CHECK: check(&rendered)?;
+    check(&rendered)?;
     let summary = report::summary(&inventory, &rendered, object(args.rules.audit_object));
     match &args.output {
         Some(output) => {
@@ -86,8 +89,23 @@ fn options(rules: &Rules) -> render::Options {
     render::Options {
         object: object(rules.audit_object),
         max_containers: rules.max_containers.into(),
+        max_volumes: rules.max_volumes.into(),
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
         templates: rules.templates.clone(),
     }
+}
+
+/// Holds the rules against what Falco loads; anything it would say, if only a warning, is an error here.
+fn check(rendered: &Rendered) -> Result<()> {
+    let loaded = falco::load(&[falco::Source { name: AUDIT_RULES, text: &rendered.text }]);
+    if loaded.findings.is_empty() {
+        return Ok(());
+    }
+    let mut message = String::from("the rules do not pass Falco's load check, so nothing was written:");
+    for finding in &loaded.findings {
+        let line = finding.line.checked_sub(1).and_then(|n| rendered.text.lines().nth(n)).unwrap_or_default();
+        let _ = write!(message, "\n{finding}\n    {}", line.trim());
+    }
+    bail!(message)
 }

@@ -1,6 +1,8 @@
 //! Every policy of which the API server's answer was recorded is accepted or refused as it was there, for the same
 //! field. The one deliberate difference: an unknown field, which the API server dropped in silence, is refused.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -101,7 +103,11 @@ fn accepts_and_refuses_as_the_api_server_did() {
         for problem in &problems {
             assert!(same_field(&problem.path, &field), "{}: {problem} is not about {field}", case.name);
             assert!(problem.place.line == 1 && problem.place.column > 0, "{}: {problem}", case.name);
-            assert!(problem.message.starts_with(|first: char| !first.is_uppercase() || first == 'M' || first == 'R'));
+            assert!(
+                problem
+                    .message
+                    .starts_with(|first: char| !first.is_uppercase() || first == 'M' || first == 'R')
+            );
         }
     }
 }
@@ -118,7 +124,9 @@ fn reads_required_fields_that_are_missing_as_run_as_any() {
                 assert_eq!(warnings.len(), 1, "{}", case.name);
                 assert!(warnings[0].ends_with(&format!(": {path}: {text}")), "{}", warnings[0]);
             }
-            result => assert_eq!(result.is_ok(), case.accepted && case.name != REFUSED_ON_PURPOSE, "{}", case.name),
+            result => {
+                assert_eq!(result.is_ok(), case.accepted && case.name != REFUSED_ON_PURPOSE, "{}", case.name);
+            }
         }
     }
 }
@@ -135,7 +143,11 @@ fn warns_of_what_was_accepted_and_useless() {
         let reason = validity::unusable(&inventory.policies[0].policy);
         assert_eq!(reason.is_some(), unusable.is_some(), "{}: {reason:?}", case.name);
         if unusable.is_some() {
-            assert!(inventory.warnings[0].message.contains("skipped it, so it admitted no pod"), "{}", case.name);
+            assert!(
+                inventory.warnings[0].message.contains("skipped it, so it admitted no pod"),
+                "{}",
+                case.name
+            );
         }
     }
 }

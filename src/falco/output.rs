@@ -4,6 +4,7 @@ use super::catalog::FieldType;
 use super::eval::{Run, c_string};
 use super::extract::{Extracted, as_u64, number_text};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The longest text of a list, in bytes.
 const LIST_LIMIT: usize = 1023;
@@ -52,10 +53,11 @@ impl Output {
     }
 
     pub(crate) fn fields(&self, run: &Run<'_, '_>) -> serde_json::Map<String, Value> {
-        let mut fields: Vec<(String, Value)> =
-            self.fields.iter().map(|(name, shown)| (name.clone(), shown.json(run))).collect();
-        fields.sort_by(|a, b| a.0.cmp(&b.0));
-        fields.into_iter().collect()
+        let named = self.fields.iter().map(|(name, shown)| (name.clone(), shown.json(run)));
+        // Falco puts the time before every output, and so among its fields.
+        let time = ("evt.time".to_owned(), Value::from(run.nanoseconds()));
+        let sorted: BTreeMap<String, Value> = named.chain([time]).collect();
+        sorted.into_iter().collect()
     }
 }
 
@@ -65,8 +67,15 @@ impl Shown {
             Extracted::Missing => b"<NA>".to_vec(),
             Extracted::One(value) => self.scalar(value),
             Extracted::Many(values) => {
-                let values: Vec<Vec<u8>> = values.iter().map(|v| self.scalar(v)).collect();
-                let mut text = [b"(", &*values.join(&b','), b")"].concat();
+                let mut text = vec![b'('];
+                for value in values {
+                    // Falco forgets the comma after leading empty elements.
+                    if text.len() > 1 {
+                        text.push(b',');
+                    }
+                    text.extend_from_slice(&self.scalar(value));
+                }
+                text.push(b')');
                 text.truncate(LIST_LIMIT);
                 text
             }

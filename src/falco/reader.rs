@@ -1,6 +1,7 @@
 //! Rules files as items: lists, macros, rules, and how later items change earlier ones.
 
 use super::catalog::catalog;
+use super::check::Patterns;
 use super::condition::Op;
 use super::rules::{ENGINE_VERSION, Finding, PLUGIN_VERSIONS, Priority, Severity, Source};
 use super::yaml::{Node, Place, boolean, documents};
@@ -131,6 +132,8 @@ pub(crate) struct Collector<'a> {
     file: usize,
     /// The rules that the current file defines.
     defined_here: HashSet<String>,
+    /// The regular expressions that were compiled so far.
+    pub(crate) patterns: Patterns,
 }
 
 impl<'a> Collector<'a> {
@@ -148,6 +151,7 @@ impl<'a> Collector<'a> {
             seen: HashSet::new(),
             file: 0,
             defined_here: HashSet::new(),
+            patterns: Patterns::new(),
         }
     }
 

@@ -39,8 +39,7 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// Falco's code for it, as `LOAD_UNUSED_MACRO`. Findings that only this check makes are
-    /// `SCHEMA` (Falco prints these apart), `DUPLICATE_RULE`, `UNKNOWN_LIST`, `PLUGIN_REQUIREMENT` and
-    /// `NOT_MODELLED`.
+    /// `SCHEMA` (Falco prints these apart), `DUPLICATE_RULE` and `PLUGIN_REQUIREMENT`.
     pub code: &'static str,
     /// The file.
     pub file: String,

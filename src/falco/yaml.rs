@@ -131,7 +131,7 @@ fn advance(place: &mut Place, c: char) {
 
 /// Reads every document of a text.
 pub(crate) fn documents(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
-    let mut builder = Builder::default();
+    let mut builder = Builder { text, ..Builder::default() };
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|e| scan_error(&e))?;
         builder.take(event, &span)?;
@@ -150,7 +150,8 @@ fn scan_error(error: &ScanError) -> YamlError {
 }
 
 #[derive(Default)]
-struct Builder {
+struct Builder<'t> {
+    text: &'t str,
     documents: Vec<Rc<Node>>,
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
@@ -164,7 +165,7 @@ struct Open {
     is_mapping: bool,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
         let mark = span.start;
         let place = Place {
@@ -174,6 +175,10 @@ impl Builder {
         };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                if style == ScalarStyle::DoubleQuoted && has_surrogate(span.slice(self.text)) {
+                    // Falco's YAML library does not join the two halves.
+                    return Err(YamlError { message: "invalid unicode: a surrogate".into(), place });
+                }
                 let data = scalar(text.into_owned(), style, tag.is_some());
                 self.finish(Rc::new(Node { data, place }), anchor);
             }
@@ -216,6 +221,23 @@ impl Builder {
     }
 }
 
+/// Whether a double-quoted text escapes a half of a character, as JSON does beyond the first 65,536.
+fn has_surrogate(source: Option<&str>) -> bool {
+    let mut chars = source.unwrap_or_default().char_indices();
+    while let Some((_, c)) = chars.next() {
+        if c != '\\' {
+            continue;
+        }
+        if let Some((at, 'u')) = chars.next() {
+            let digits = source.and_then(|s| s.get(at + 1..at + 5)).unwrap_or_default();
+            if u32::from_str_radix(digits, 16).is_ok_and(|code| (0xD800..0xE000).contains(&code)) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
 fn scalar(text: String, style: ScalarStyle, tagged: bool) -> Data {
     let null = matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL");
     match style {
@@ -252,6 +274,8 @@ mod tests {
         assert_eq!(items[1].get("d").unwrap().sequence().unwrap().len(), 2);
         assert!(items[1].get("d").unwrap().sequence().unwrap()[1].is_null());
         assert!(documents("&a [*a]").is_err());
+        assert!(documents(r#""\ud83d\ude00""#).is_err());
+        assert!(documents(r#""\\ud83d \u00e9""#).is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::policy::{
     HostPath, IdRule, IdStrategy, Policy, Range, RuntimeClass, SeLinux, SeLinuxOptions, Spec,
 };
 use super::validity::{self, GROUP_RULES, SE_LINUX_RULES, USER_RULES, unknown_value};
-use crate::problem::{Place, Problem, nearest, quote};
+use crate::problem::{Problem, nearest, quote};
 use crate::read::node::{Data, Entry, Mark, Node};
 
 /// The fields of a policy's `spec`, in the order of the API's type.
@@ -81,10 +81,8 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
     let Decoder { mut problems, mut warnings, .. } = decoder;
 
     let located = |fault: validity::Fault| {
-        let at = node.locate(&fault.path);
-        let is_template = at.text().is_some_and(|text| text.contains("{{"));
-        let message = if is_template { TEMPLATE.to_owned() } else { fault.message };
-        Problem { place: place(file, at.mark), path: fault.path, message }
+        let place = node.locate(&fault.path).mark.within(file);
+        Problem { place, path: fault.path, message: fault.message }
     };
     let faults: Vec<Problem> = validity::check(&policy)
         .into_iter()
@@ -92,9 +90,15 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
         .map(located)
         .collect();
     problems.extend(faults);
+    for problem in &mut problems {
+        if node.locate(&problem.path).text().is_some_and(|text| text.contains("{{")) {
+            problem.message = TEMPLATE.to_owned();
+        }
+    }
     problems.sort_by(|left, right| left.place.cmp(&right.place));
     if problems.is_empty() {
         warnings.extend(validity::remarks(&policy).into_iter().map(located));
+        warnings.sort_by(|left, right| left.place.cmp(&right.place));
     }
     Parsed { policy, problems, warnings }
 }
@@ -105,10 +109,6 @@ fn overlap(left: &str, right: &str) -> bool {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
     within(left, right) || within(right, left)
-}
-
-fn place(file: &str, mark: Mark) -> Place {
-    Place { file: file.to_owned(), line: mark.line as usize, column: mark.column as usize }
 }
 
 /// A field path under construction: it becomes text only when there is something to say.
@@ -236,7 +236,7 @@ impl Decoder<'_> {
                 Some(node) => node,
             };
             let path = format!("spec.{field}.rule");
-            let place = place(self.file, at.mark);
+            let place = at.mark.within(self.file);
             if self.strict {
                 let message =
                     "missing, and the API server requires it; add the rule, RunAsAny for no restriction";
@@ -477,16 +477,12 @@ impl Decoder<'_> {
     }
 
     fn wrong_type(&mut self, node: &Node<'_>, path: &Path<'_>, wanted: &str, cure: &str) {
-        let is_template = node.text().is_some_and(|text| text.contains("{{"));
-        let message = match is_template {
-            true => TEMPLATE.to_owned(),
-            false => format!("expected {wanted}, found {}{cure}", node.describe()),
-        };
+        let message = format!("expected {wanted}, found {}{cure}", node.describe());
         self.problem(node.mark, path, message);
     }
 
     fn problem(&mut self, mark: Mark, path: &Path<'_>, message: String) {
-        self.problems.push(Problem { place: place(self.file, mark), path: path.to_string(), message });
+        self.problems.push(Problem { place: mark.within(self.file), path: path.to_string(), message });
     }
 }
 

@@ -52,6 +52,8 @@ impl Reader {
         for path in paths {
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => self.folder(&path),
+                // A pipe might never end.
+                Ok(metadata) if !metadata.is_file() => self.inventory.skipped_files += 1,
                 Ok(_) if self.is_new(&path) && !self.is_second_copy(&path.to_string_lossy()) => {
                     self.member(&path);
                 }
@@ -203,12 +205,17 @@ fn velero_key(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').collect();
     let at = parts.iter().rposition(|part| *part == "resources")?;
     let (before, below) = parts.split_at(at);
-    let is_scope = |part: &str| matches!(part, "cluster" | "namespaces");
+    let is_version = |part: &str| {
+        part.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
     let (resource, scope) = match below {
-        [_, resource, scope, ..] if is_scope(scope) => (*resource, below.get(2..)?),
-        [_, resource, _, scope, ..] if is_scope(scope) => (*resource, below.get(3..)?),
+        [_, resource, version, scope @ ..] if is_version(version) => (*resource, scope),
+        [_, resource, scope @ ..] => (*resource, scope),
         _ => return None,
     };
+    if !path.ends_with(".json") || !matches!(scope, ["cluster", _] | ["namespaces", _, _]) {
+        return None;
+    }
     let resource =
         if resource.starts_with("podsecuritypolicies.") { "podsecuritypolicies" } else { resource };
     Some(format!("{}/{resource}/{}", before.join("/"), scope.join("/")))
@@ -216,11 +223,10 @@ fn velero_key(path: &str) -> Option<String> {
 
 /// The text of a file: UTF-8, or UTF-16 with a byte order mark as PowerShell writes it.
 fn decode(bytes: Vec<u8>) -> Result<String, String> {
-    let wide = |pair: fn([u8; 2]) -> u16| {
-        let units = bytes.chunks_exact(2).filter_map(|bytes| bytes.try_into().ok()).map(pair);
-        char::decode_utf16(units)
-            .collect::<Result<String, _>>()
-            .map_err(|_| "not valid UTF-16; save it as UTF-8".to_owned())
+    let wide = |unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks();
+        let text: Result<String, _> = char::decode_utf16(pairs.iter().copied().map(unit)).collect();
+        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| "not valid UTF-16; save it as UTF-8".to_owned())
     };
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => wide(u16::from_le_bytes),

@@ -202,17 +202,17 @@ impl Reader {
         }
         let parsed = parse::policy(node, file, self.options.strict);
         let name = &parsed.policy.name;
-        let place = place(file, node.locate("metadata.name").mark);
+        let named = node.locate("metadata.name").mark;
         match self.names.get(name) {
             Some(first) if !name.is_empty() => {
                 let message = format!(
                     "the policy {} is already defined at {first}; remove one of the two",
                     quote(name)
                 );
-                self.problem(file, node.locate("metadata.name").mark, "metadata.name", message);
+                self.problem(file, named, "metadata.name", message);
             }
             _ => {
-                self.names.insert(name.clone(), place);
+                self.names.insert(name.clone(), named.within(file));
             }
         }
         self.problems.extend(parsed.problems);
@@ -220,7 +220,7 @@ impl Reader {
         self.inventory.policies.push(Located {
             digest: digest::digest(&parsed.policy),
             policy: parsed.policy,
-            place: self::place(file, node.mark),
+            place: node.mark.within(file),
         });
     }
 
@@ -246,14 +246,14 @@ impl Reader {
                 kind: kind.to_owned(),
                 api_version: api_version.to_owned(),
                 value: node.to_value(),
-                place: place(file, node.mark),
+                place: node.mark.within(file),
             });
         }
     }
 
     fn problem(&mut self, file: &str, mark: Mark, path: &str, message: impl Into<String>) {
         self.problems.push(Problem {
-            place: place(file, mark),
+            place: mark.within(file),
             path: path.to_owned(),
             message: message.into(),
         });
@@ -287,8 +287,4 @@ fn template(text: &str) -> Option<Mark> {
             column: u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX),
         })
     })
-}
-
-fn place(file: &str, mark: Mark) -> Place {
-    Place { file: file.to_owned(), line: mark.line as usize, column: mark.column as usize }
 }

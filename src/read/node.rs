@@ -4,13 +4,19 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::problem::quote;
+use crate::problem::{Place, quote};
 
 /// A line and a column, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark {
     pub(crate) line: u32,
     pub(crate) column: u32,
+}
+
+impl Mark {
+    pub(crate) fn within(self, file: &str) -> Place {
+        Place { file: file.to_owned(), line: self.line as usize, column: self.column as usize }
+    }
 }
 
 /// A value and where it stands.

@@ -84,6 +84,9 @@ impl<'a> Documents<'a> {
             ErrorKind::RecursionLimitExceeded => {
                 "nested too deep; no manifest needs more than 255 levels".to_owned()
             }
+            ErrorKind::TabInBlockIndentation => {
+                "not valid YAML: a tab indents this line; use spaces".to_owned()
+            }
             _ if self.flow => format!("not valid JSON or YAML: {}", error.info()),
             _ => format!("not valid YAML: {}", error.info()),
         }
@@ -116,7 +119,7 @@ impl<'a> Documents<'a> {
 
     fn restart_at(&mut self, marker: &Marker) {
         let mark = self.mark(*marker);
-        self.base = Mark { line: mark.line - 1, column: mark.column - 1 };
+        self.base = Mark { line: mark.line.saturating_sub(1), column: mark.column.saturating_sub(1) };
         self.start = self.offset(*marker);
         self.parser = parser(self.rest_from_start());
     }

@@ -1,6 +1,8 @@
 //! What templates can call. Each helper writes a piece of a Falco condition or of YAML, quoted and cut to Falco's
 //! limits; the words themselves stand in the templates.
 
+use std::collections::BTreeSet;
+
 use handlebars::{Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, ScopedJson};
 use serde_json::Value;
 
@@ -13,11 +15,13 @@ pub const MAX_LITERAL: usize = 255;
 
 /// Registers all helpers.
 pub(super) fn register(registry: &mut Handlebars<'_>) {
-    let helpers: [(&str, Text); 15] = [
+    let helpers: [(&str, Text); 17] = [
         ("pod", pod),
         ("ids_outside", ids_outside),
         ("ports_outside", ports_outside),
         ("strays", strays),
+        ("beyond", beyond),
+        ("beyond_only", beyond_only),
         ("one_of", one_of),
         ("container_without", container_without),
         ("every", every),
@@ -107,7 +111,7 @@ fn ports_outside(args: &Args<'_>, _: &Value) -> Result<String, String> {
     outside(args, pattern::ports_outside)
 }
 
-fn outside(args: &Args<'_>, pieces: fn(&[Range], usize) -> Vec<String>) -> Result<String, String> {
+fn outside(args: &Args<'_>, pieces: fn(&[Range], &str, usize) -> Vec<String>) -> Result<String, String> {
     let (field, before, after) = (args.text(0)?, args.text(1)?, args.text(2)?);
     let bound = |range: &Value, key: &str| range.get(key).and_then(Value::as_i64).ok_or("a range needs min and max");
     let ranges = args.get(3)?.as_array().ok_or("argument 4 is no list")?;
@@ -116,7 +120,8 @@ fn outside(args: &Args<'_>, pieces: fn(&[Range], usize) -> Vec<String>) -> Resul
         .map(|r| Ok(Range { min: bound(r, "min")?, max: bound(r, "max")? }))
         .collect::<Result<Vec<_>, String>>()?;
     let room = MAX_LITERAL.saturating_sub(before.len() + after.len());
-    Ok(any_of(field, pieces(&ranges, room), before, after))
+    let digit = if before.is_empty() && after.is_empty() { "." } else { "[0-9]" };
+    Ok(any_of(field, pieces(&ranges, digit, room), before, after))
 }
 
 /// `{{strays field mark after literals}}`: some `mark` is followed by none of the literals, and then by `after`.
@@ -125,6 +130,58 @@ fn strays(args: &Args<'_>, _: &Value) -> Result<String, String> {
     let (before, after) = (format!(".*{mark}"), format!(".*{after}"));
     let room = MAX_LITERAL.saturating_sub(before.len() + after.len());
     Ok(any_of(field, pattern::strays(&args.texts(3)?, room), &before, &after))
+}
+
+/// `{{beyond mark after literals key other opening rest end}}`: the same of the pod's `spec`, in a short form where
+/// that fits.
+///
+/// The short form says what the whole text must look like, and negates it. See [`elsewhere`] for `key` and `other`;
+/// where they stand, `opening` follows, then one of the literals, then `rest`. `end` ends the text.
+fn beyond(args: &Args<'_>, data: &Value) -> Result<String, String> {
+    let (mark, after, literals) = (args.text(0)?, args.text(1)?, args.texts(2)?);
+    let (key, other, opening) = (args.text(3)?, args.text(4)?, args.text(5)?);
+    let (rest, end) = (args.text(6)?, args.text(7)?);
+    let opening = format!("({}|{key}\":{opening}", elsewhere(&[(key, other)]));
+    let rest = format!("{rest})*{end}");
+    match only(&spec(data), &opening, &literals, &rest) {
+        Some(check) => Ok(check),
+        None => strays(&Args(vec![&spec(data).into(), &mark.into(), &after.into(), &literals.into()]), data),
+    }
+}
+
+/// `{{beyond_only field mark literals opening rest}}`: the same of a field that exists, where the whole of its text is
+/// `opening`, one of the literals, and `rest`.
+fn beyond_only(args: &Args<'_>, data: &Value) -> Result<String, String> {
+    let (field, mark, literals) = (args.text(0)?, args.text(1)?, args.texts(2)?);
+    match only(field, args.text(3)?, &literals, args.text(4)?) {
+        Some(check) => Ok(check),
+        None => strays(&Args(vec![&field.into(), &mark.into(), &"".into(), &literals.into()]), data),
+    }
+}
+
+fn only(field: &str, opening: &str, literals: &[String], rest: &str) -> Option<String> {
+    let words = pattern::any_of(literals, MAX_LITERAL.saturating_sub(opening.len() + rest.len()))?;
+    Some(format!("not {field} regex {}", quote(&format!("{opening}{words}{rest}"))))
+}
+
+/// Alternatives that pass over JSON text piece by piece, but over a key that ends in one of the given ways only where
+/// its value begins as the expression beside it says.
+///
+/// No string hides such a key, since quotes within strings are escaped, and no map of strings (labels, driver options)
+/// can hold a value of another type. What follows a colon tells them apart.
+fn elsewhere(keys: &[(&str, &str)]) -> String {
+    let mut alternatives = vec!["[^:]".to_owned(), "[^\"]:".to_owned()];
+    let mut endings: BTreeSet<String> = BTreeSet::from([String::new()]);
+    for (key, _) in keys {
+        endings.extend(key.char_indices().skip(1).map(|(at, _)| key.chars().skip(key.chars().count() - at).collect()));
+    }
+    for ending in endings {
+        let before: BTreeSet<char> =
+            keys.iter().filter_map(|(key, _)| key.strip_suffix(ending.as_str())?.chars().last()).collect();
+        alternatives.push(format!("[^{}]{ending}\":", before.into_iter().collect::<String>()));
+    }
+    alternatives.extend(keys.iter().map(|(key, other)| format!("{key}\":{other}")));
+    alternatives.join("|")
 }
 
 /// `{{one_of field before after words}}`: one of the words stands between `before` and `after`.
@@ -165,15 +222,18 @@ fn any_of(field: &str, pieces: Vec<String>, before: &str, after: &str) -> String
     }
 }
 
-/// `{{container_without chunks}}`: some container has no key that `chunks` leave out.
+/// `{{container_without key other…}}`: some container has none of these keys, unless with an other value ([`elsewhere`]).
 ///
 /// A stored container always has `imagePullPolicy`, and its security context follows at once (`core/v1/types.go`,
 /// `Container`). From there to the next container, or to `terminationGracePeriodSeconds` behind the lists, the text
-/// is passed over colon by colon; a colon that `chunks` do not cover stops it.
+/// is passed over; the keys stop it.
 fn container_without(args: &Args<'_>, data: &Value) -> Result<String, String> {
+    let words = (0..args.0.len()).map(|n| args.text(n)).collect::<Result<Vec<_>, _>>()?;
+    let keys: Vec<(&str, &str)> =
+        words.chunks(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))).collect();
     let expression = format!(
-        ".*ontainers\":[[].*ePullPolicy\":([^:]|[^\"]:|{})*(ePullPolicy\":\"|GracePeriodSeconds\":[0-9]).*",
-        args.text(0)?
+        ".*ontainers\":[[].*ePullPolicy\":({})*(ePullPolicy\":.*)?GracePeriodSeconds\":[0-9].*",
+        elsewhere(&keys)
     );
     check(&spec(data), &expression)
 }
@@ -183,10 +243,13 @@ fn spec(data: &Value) -> String {
     format!("jevt.value[{}/spec]", object(data))
 }
 
-/// `{{every chunks capability}}`: wherever the text comes to the key that `chunks` stop at, the capability is listed.
+/// `{{every key other opening capability}}`: wherever the key stands with no other value ([`elsewhere`]), `opening` and
+/// a list that holds the capability follow.
 fn every(args: &Args<'_>, data: &Value) -> Result<String, String> {
-    let name = pattern::literal(&pattern::json_text(args.text(1)?));
-    check(&spec(data), &format!("([^:]|[^\"]:|{}([^]]*,)?\"{name}\"[],])*", args.text(0)?))
+    let (key, other, opening) = (args.text(0)?, args.text(1)?, args.text(2)?);
+    let name = pattern::literal(&pattern::json_text(args.text(3)?));
+    let passed = elsewhere(&[(key, other)]);
+    check(&spec(data), &format!("({passed}|{key}\":{opening}([^]]*,)?\"{name}\"[],])*"))
 }
 
 /// One regex check, if it fits.

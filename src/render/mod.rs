@@ -53,8 +53,10 @@ impl AuditObject {
 pub struct Options {
     /// The object that the rules read.
     pub object: AuditObject,
-    /// How many containers are counted, and how many volumes addressed by position, before the guard alerts.
+    /// How many containers are counted, where containers have to be counted; beyond it the guard alerts.
     pub max_containers: usize,
+    /// How many volumes are addressed by position, where mounts have to be told apart; beyond it the guard alerts.
+    pub max_volumes: usize,
     /// Only pods of these namespaces; empty: of all.
     pub namespaces: Vec<String>,
     /// No pods of these namespaces.
@@ -67,7 +69,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             object: AuditObject::Response,
-            max_containers: 16,
+            max_containers: 10,
+            max_volumes: 16,
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
             templates: None,
@@ -98,7 +101,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
-        if unusable(policy).is_none() {
+        if rules_note(policy, &mapped).is_none() {
             let id = names.get(&policy.name).map(String::as_str).unwrap_or_default();
             body.push_str(&policy_rules(&templates, policy, id, &mapped, options)?);
         }
@@ -115,7 +118,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
     let guard = templates.render("incomplete", &guard_data(&used))?;
     let used = used_blocks(&shared, &format!("{body}{guard}"));
     let kept: String = shared.iter().filter(|b| used.contains(&b.name)).map(|b| format!("{}\n", b.text)).collect();
-    let mut text = header(policies, if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE });
+    let mut text = header(policies, &mapped_policies, if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE });
     text.push_str(&kept);
     text.push_str(&body);
     text.push_str(&guard);
@@ -172,10 +175,11 @@ fn violation_condition(rules: &str, id: &str) -> Option<String> {
 fn base_data(options: &Options) -> Value {
     json!({
         "object": options.object.root(),
-        "slots": (0..options.max_containers).collect::<Vec<_>>(),
+        "slots": (0..options.max_volumes).collect::<Vec<_>>(),
+        "max_volumes": options.max_volumes,
         "counts": (1..=options.max_containers).collect::<Vec<_>>(),
-        "max_slots": options.max_containers,
-        "beyond": options.max_containers + 1,
+        "max_containers": options.max_containers,
+        "one_more": options.max_containers + 1,
         "safe_sysctls": SAFE.map(pattern::literal),
     })
 }
@@ -277,16 +281,25 @@ fn used_blocks(blocks: &[Block], text: &str) -> BTreeSet<String> {
     }
 }
 
+/// Why a policy gets no rules, if so.
+fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static str> {
+    if unusable(policy).is_some() {
+        return Some(" (unusable: no rules)");
+    }
+    let restricts = mapped.iter().any(|(_, m)| m.refuses.is_some() || m.corrects.is_some());
+    (!restricts).then_some(" (restricts nothing: no rules)")
+}
+
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
-fn header(policies: &[Located], engine: &str) -> String {
+fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engine: &str) -> String {
     let mut text = format!(
         "# Falco rules for the Kubernetes audit log, made by psp2falco {} from PodSecurityPolicies. Do not edit: to\n\
          # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>_exempt, or a rule.\n",
         env!("CARGO_PKG_VERSION"),
     );
-    for located in policies {
-        let note = if unusable(&located.policy).is_some() { " (unusable: no rules)" } else { "" };
-        let _ = writeln!(text, "#   {} {}{note}", located.policy.name, located.digest);
+    for (located, (name, mapped)) in policies.iter().zip(mapped) {
+        let note = rules_note(&located.policy, mapped).unwrap_or_default();
+        let _ = writeln!(text, "#   {name} {}{note}", located.digest);
     }
     let _ = write!(
         text,

@@ -30,41 +30,59 @@ impl Tree {
         }
     }
 
-    /// The length of `text` in bytes, as far as `room` goes; `None` beyond it.
-    fn fits(&self, room: usize) -> Option<usize> {
-        let mut used = if self.0.len() > 1 { self.0.len() + 1 } else { 0 };
-        for (head, rest) in &self.0 {
-            used += head.len();
-            used += rest.fits(room.checked_sub(used)?)?;
+    /// Cuts the tree into expressions of at most `budget` bytes that together match what it matches.
+    fn pieces(self, budget: usize) -> Vec<String> {
+        let mut out = Vec::new();
+        let mut open = vec![(Prefix::default(), self)];
+        while let Some((prefix, tree)) = open.pop() {
+            let lead = prefix.text();
+            let room = budget.saturating_sub(lead.len());
+            let mut cut_off = Vec::new();
+            let kept = tree.cut(room, &prefix, &mut cut_off);
+            if kept.0.is_empty() {
+                // not even one head fits: the way to it is too long
+                continue;
+            }
+            out.push(format!("{lead}{}", kept.text()));
+            open.extend(cut_off.into_iter().rev());
         }
-        (used <= room).then_some(used)
+        out
     }
 
-    /// Cuts the tree into expressions of at most `budget` bytes that together match what it matches.
-    fn pieces(&self, prefix: &Prefix, budget: usize, out: &mut Vec<String>) {
-        let lead = prefix.text();
-        let mut group = Tree::default();
-        let flush = |group: &mut Tree, out: &mut Vec<String>| {
-            if !group.0.is_empty() {
-                out.push(format!("{lead}{}", group.text()));
-                group.0.clear();
+    /// As much of the tree as fits in `room`, from the root down; the rest, each with the way to it.
+    fn cut(self, room: usize, prefix: &Prefix, cut_off: &mut Vec<(Prefix, Tree)>) -> Tree {
+        let mut kept = Tree::default();
+        let mut used = 2;
+        let branches = self.0.len() > 1;
+        let mut later = Tree::default();
+        for (head, rest) in self.0 {
+            let left = room.saturating_sub(used + head.len() + 1);
+            if used + head.len() + 1 > room {
+                later.0.push((head, rest));
+            } else if rest.0.is_empty() {
+                used += head.len() + 1;
+                kept.0.push((head, rest));
+            } else {
+                let before = cut_off.len();
+                let part = rest.clone().cut(left, &prefix.then(&head, branches), cut_off);
+                if part.0.is_empty() {
+                    cut_off.truncate(before);
+                    later.0.push((head, rest));
+                } else {
+                    used += head.len() + 1 + part.length();
+                    kept.0.push((head, part));
+                }
             }
-        };
-        let room = budget.saturating_sub(lead.len());
-        let mut used = 1;
-        for (head, rest) in &self.0 {
-            let Some(length) = rest.fits(room.saturating_sub(head.len())).map(|l| l + head.len()) else {
-                rest.pieces(&prefix.then(head, rest.0.len() > 1), budget, out);
-                continue;
-            };
-            if used + length + 1 > room {
-                flush(&mut group, out);
-                used = 1;
-            }
-            used += length + 1;
-            group.0.push((head.clone(), rest.clone()));
         }
-        flush(&mut group, out);
+        if !later.0.is_empty() && !kept.0.is_empty() {
+            cut_off.push((prefix.clone(), later));
+        }
+        kept
+    }
+
+    fn length(&self) -> usize {
+        let own = if self.0.len() > 1 { self.0.len() + 1 } else { 0 };
+        own + self.0.iter().map(|(head, rest)| head.len() + rest.length()).sum::<usize>()
     }
 }
 
@@ -123,20 +141,22 @@ fn skip(mut count: usize) -> String {
 }
 
 /// Expressions of at most `budget` bytes that match the ids that lie in no range.
-pub fn ids_outside(ranges: &[Range], budget: usize) -> Vec<String> {
+///
+/// `digit` is how any one digit is written: `[0-9]`, or `.` where the text is known to be a number alone.
+pub fn ids_outside(ranges: &[Range], digit: &str, budget: usize) -> Vec<String> {
     let open = |r: &Range| if r.max >= MAX_ID { Range { min: r.min, max: ID_END } } else { *r };
-    numbers_outside(&ranges.iter().map(open).collect::<Vec<_>>(), ID_END, budget)
+    numbers_outside(&ranges.iter().map(open).collect::<Vec<_>>(), ID_END, digit, budget)
 }
 
 /// Expressions of at most `budget` bytes that match the ports that lie in no range. Port 0 stands for none.
-pub fn ports_outside(ranges: &[Range], budget: usize) -> Vec<String> {
+pub fn ports_outside(ranges: &[Range], digit: &str, budget: usize) -> Vec<String> {
     let open = |r: &Range| if r.max >= MAX_PORT { Range { min: r.min, max: 99_999 } } else { *r };
     let none = Range { min: 0, max: 0 };
-    numbers_outside(&ranges.iter().map(open).chain([none]).collect::<Vec<_>>(), 99_999, budget)
+    numbers_outside(&ranges.iter().map(open).chain([none]).collect::<Vec<_>>(), 99_999, digit, budget)
 }
 
 /// Expressions of at most `budget` bytes that match the decimal numbers from 0 to `max` that lie in no range.
-fn numbers_outside(ranges: &[Range], max: i64, budget: usize) -> Vec<String> {
+fn numbers_outside(ranges: &[Range], max: i64, digit: &str, budget: usize) -> Vec<String> {
     let gaps = gaps(ranges, max);
     let mut alternatives = Vec::new();
     let mut low = 0_i64;
@@ -147,13 +167,11 @@ fn numbers_outside(ranges: &[Range], max: i64, budget: usize) -> Vec<String> {
             .map(|(from, to)| ((*from).max(low), (*to).min(high)))
             .filter(|(from, to)| from <= to)
             .collect();
-        alternatives.extend(digits(&of_length, length).0);
+        alternatives.extend(digits(&of_length, length, digit).0);
         low = high + 1;
         high = high * 10 + 9;
     }
-    let mut out = Vec::new();
-    merge(alternatives).pieces(&Prefix::default(), budget, &mut out);
-    out
+    merge(alternatives, digit).pieces(budget)
 }
 
 /// The numbers from 0 to `max` that lie in no range, as ascending inclusive ends.
@@ -174,11 +192,11 @@ fn gaps(ranges: &[Range], max: i64) -> Vec<(i64, i64)> {
 }
 
 /// The tree of numbers of exactly `length` digits within `intervals` (leading zeros count as digits).
-fn digits(intervals: &[(i64, i64)], length: usize) -> Tree {
+fn digits(intervals: &[(i64, i64)], length: usize, digit: &str) -> Tree {
     let Some(rest) = length.checked_sub(1) else { return Tree::default() };
     let unit = 10_i64.pow(u32::try_from(rest).unwrap_or(0));
     let mut alternatives: Vec<(char, char, Tree)> = Vec::new();
-    for (digit, lead) in ('0'..='9').zip(0_i64..) {
+    for (first, lead) in ('0'..='9').zip(0_i64..) {
         let base = lead * unit;
         let below: Vec<(i64, i64)> = intervals
             .iter()
@@ -188,20 +206,21 @@ fn digits(intervals: &[(i64, i64)], length: usize) -> Tree {
         if below.is_empty() {
             continue;
         }
-        let tree = if below == [(0, unit - 1)] { any_digits(rest) } else { digits(&below, rest) };
+        let tree = if below == [(0, unit - 1)] { any_digits(rest, digit) } else { digits(&below, rest, digit) };
         match alternatives.last_mut() {
-            Some((_, to, last)) if *last == tree && *to as u32 + 1 == digit as u32 => *to = digit,
-            _ => alternatives.push((digit, digit, tree)),
+            Some((_, to, last)) if *last == tree && *to as u32 + 1 == first as u32 => *to = first,
+            _ => alternatives.push((first, first, tree)),
         }
     }
     Tree(alternatives.into_iter().map(|(from, to, tree)| (digit_class(from, to), tree)).collect())
 }
 
-fn any_digits(count: usize) -> Tree {
+fn any_digits(count: usize, digit: &str) -> Tree {
     match count {
         0 => Tree::default(),
-        1 => Tree(vec![("[0-9]".to_owned(), Tree::default())]),
-        n => Tree(vec![(format!("[0-9]{{{n}}}"), Tree::default())]),
+        1..=3 if digit.len() == 1 => Tree(vec![(digit.repeat(count), Tree::default())]),
+        1 => Tree(vec![(digit.to_owned(), Tree::default())]),
+        n => Tree(vec![(format!("{digit}{{{n}}}"), Tree::default())]),
     }
 }
 
@@ -214,20 +233,20 @@ fn digit_class(from: char, to: char) -> String {
 }
 
 /// Joins alternatives that begin with the same head but differ in length: `[1-9]`, then `[1-9][0-9]{3}`.
-fn merge(alternatives: Vec<(String, Tree)>) -> Tree {
+fn merge(alternatives: Vec<(String, Tree)>, digit: &str) -> Tree {
+    let span = |tree: &Tree| match tree.0.as_slice() {
+        [] => Some((0, 0)),
+        [(head, rest)] if rest.0.is_empty() => repeats(head, digit),
+        _ => None,
+    };
     let mut merged: Vec<(String, Tree)> = Vec::new();
     for (head, rest) in alternatives {
-        let span = |tree: &Tree| match tree.0.as_slice() {
-            [] => Some((0, 0)),
-            [(head, rest)] if rest.0.is_empty() => repeats(head),
-            _ => None,
-        };
         if let Some((last_head, last_rest)) = merged.last_mut()
             && *last_head == head
             && let (Some((low, high)), Some((next, end))) = (span(last_rest), span(&rest))
             && high + 1 == next
         {
-            *last_rest = Tree(vec![(format!("[0-9]{{{low},{end}}}"), Tree::default())]);
+            *last_rest = Tree(vec![(format!("{digit}{{{low},{end}}}"), Tree::default())]);
             continue;
         }
         merged.push((head, rest));
@@ -235,17 +254,16 @@ fn merge(alternatives: Vec<(String, Tree)>) -> Tree {
     Tree(merged)
 }
 
-/// How many digits `[0-9]…` stands for.
-fn repeats(head: &str) -> Option<(usize, usize)> {
-    let count = head.strip_prefix("[0-9]")?;
-    if count.is_empty() {
-        return Some((1, 1));
+/// How many digits an expression for any digits stands for, at least and at most.
+fn repeats(head: &str, digit: &str) -> Option<(usize, usize)> {
+    let count = head.strip_prefix(digit)?;
+    if let Some(inner) = count.strip_prefix('{') {
+        let inner = inner.strip_suffix('}')?;
+        let (low, high) = inner.split_once(',').unwrap_or((inner, inner));
+        return Some((low.parse().ok()?, high.parse().ok()?));
     }
-    let (low, high) = {
-        let inner = count.strip_prefix('{')?.strip_suffix('}')?;
-        inner.split_once(',').unwrap_or((inner, inner))
-    };
-    Some((low.parse().ok()?, high.parse().ok()?))
+    let more = count.len() / digit.len();
+    (count == digit.repeat(more)).then_some((more + 1, more + 1))
 }
 
 /// Expressions of at most `budget` bytes that match a text which begins with none of `literals`.
@@ -257,9 +275,19 @@ pub fn strays(literals: &[String], budget: usize) -> Vec<String> {
     for literal in literals {
         root.insert(literal);
     }
-    let mut out = Vec::new();
-    root.tree().pieces(&Prefix::default(), budget, &mut out);
-    out
+    root.tree().pieces(budget)
+}
+
+/// An expression that matches the literals, with what they begin with in common written once; `None` beyond `budget`.
+pub fn any_of(literals: &[String], budget: usize) -> Option<String> {
+    if literals.iter().any(|l| l.len() > budget) {
+        return None;
+    }
+    let mut root = Letters::default();
+    for literal in literals {
+        root.insert(literal);
+    }
+    Some(root.text()).filter(|text| text.len() <= budget)
 }
 
 /// A tree of letters; a node without letters below it ends a literal.
@@ -280,6 +308,17 @@ impl Letters {
         }
         node.ends = true;
         node.below.clear();
+    }
+
+    /// What the literals below this node have in common, then each one's own. Short literals only: it recurs.
+    fn text(&self) -> String {
+        let alternatives: Vec<String> =
+            self.below.iter().map(|(letter, node)| format!("{}{}", literal(&letter.to_string()), node.text())).collect();
+        match alternatives.as_slice() {
+            [one] => one.clone(),
+            many if many.is_empty() => String::new(),
+            many => format!("({})", many.join("|")),
+        }
     }
 
     /// What strays from every literal below this node. Built without recursion: literals may be long.

@@ -1,0 +1,173 @@
+//! The generated rules, evaluated over what a real API server logged, against the verdicts that it gave.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use psp2falco::falco::{self, Event, RuleSet};
+use psp2falco::psp::admission::{Verdict, judge};
+use psp2falco::read::Located;
+use psp2falco::render::{Options, audit_rules};
+use serde_json::Value;
+
+/// Generates the rules of some policies and loads them.
+fn rules(policies: &[Located], options: &Options) -> (String, RuleSet) {
+    let text = audit_rules(policies, options).unwrap().text;
+    let loaded = falco::load(&[falco::Source { name: "rules.yaml", text: &text }]);
+    assert!(loaded.findings.is_empty(), "{}\n{text}", loaded.findings[0]);
+    (text, loaded.rules.unwrap())
+}
+
+/// What the alerts on one event say: verdict and fields, for the one policy in the rules.
+fn verdict(rules: &RuleSet, line: &str) -> (Verdict, BTreeSet<String>) {
+    let event = Event::parse(line.as_bytes()).unwrap();
+    let (mut refused, mut corrected) = (BTreeSet::new(), BTreeSet::new());
+    for alert in rules.alerts(&event) {
+        let name = &alert.name;
+        let field = name.split('(').nth(1).map(|f| f.trim_end_matches(')').to_owned());
+        match field {
+            Some(field) if name.contains(" Violation (") => refused.insert(field),
+            Some(field) if name.contains(" Lost Default (") => corrected.insert(field),
+            _ => panic!("{name} alerts on {line}"),
+        };
+    }
+    match (refused.is_empty(), corrected.is_empty()) {
+        (true, true) => (Verdict::Allowed, refused),
+        (true, false) => (Verdict::Defaulted, corrected),
+        (false, true) => (Verdict::Denied, refused),
+        (false, false) => panic!("refused {refused:?} and corrected {corrected:?} on {line}"),
+    }
+}
+
+#[test]
+fn every_recorded_verdict_and_field() {
+    let recording = common::Recording::load();
+    let mut sets: BTreeMap<&str, RuleSet> = BTreeMap::new();
+    for (id, located) in &recording.located {
+        sets.insert(id, rules(std::slice::from_ref(located), &Options::default()).1);
+    }
+    let mut wrong = Vec::new();
+    for case in &recording.cases {
+        let (verdict, fields) = verdict(&sets[case.policy.as_str()], &recording.events[&case.id]);
+        let fields: BTreeSet<String> = fields.iter().map(|f| common::group(f)).collect();
+        let verdict = format!("{verdict:?}").to_lowercase();
+        if verdict != case.verdict || fields != case.fields {
+            wrong.push(format!("{}: {verdict} {fields:?}, recorded {} {:?}", case.id, case.verdict, case.fields));
+        }
+    }
+    assert_eq!(recording.cases.len(), 2376);
+    assert!(wrong.is_empty(), "{} of 2376 differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The same with all policies in one file, as an operator has them: no policy's rules disturb another's.
+#[test]
+fn policies_in_one_file_do_not_disturb_each_other() {
+    let recording = common::Recording::load();
+    let all: Vec<Located> = recording.located.values().cloned().collect();
+    let (_, set) = rules(&all, &Options::default());
+    for case in recording.cases.iter().step_by(9) {
+        let event = Event::parse(recording.events[&case.id].as_bytes()).unwrap();
+        let own = format!("PSP {} ", case.policy);
+        let alerts: BTreeSet<String> = set
+            .alerts(&event)
+            .iter()
+            .filter_map(|a| a.name.strip_prefix(&own))
+            .map(|name| common::group(name.split('(').nth(1).unwrap().trim_end_matches(')')))
+            .collect();
+        assert_eq!(alerts, case.fields, "{}", case.id);
+    }
+}
+
+/// Does the event tell of a pod that came to be, or got an ephemeral container?
+fn stores_a_pod(event: &Value) -> bool {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let code = event.pointer("/responseStatus/code").and_then(Value::as_i64).unwrap_or_default();
+    let made = match (text("/verb"), text("/objectRef/subresource")) {
+        ("create", "") => true,
+        ("patch" | "update", "") => code == 201,
+        ("patch" | "update", "ephemeralcontainers") => true,
+        _ => false,
+    };
+    text("/objectRef/resource") == "pods"
+        && text("/stage") == "ResponseComplete"
+        && (200..300).contains(&code)
+        && !text("/requestURI").contains("dryRun=All")
+        && made
+}
+
+#[test]
+fn every_way_to_make_a_pod_alerts_as_the_pod_deserves_and_nothing_else_does() {
+    let recording = common::Recording::load();
+    let policies: Vec<&Located> = recording.located.values().step_by(7).collect();
+    let mut judged = 0;
+    for located in policies {
+        let (_, set) = rules(std::slice::from_ref(located), &Options::default());
+        for line in common::lines("request-shapes.jsonl.gz") {
+            let shape: Value = serde_json::from_str(&line).unwrap();
+            for event in shape["events"].as_array().unwrap() {
+                let line = event.to_string();
+                let alerts = set.alerts(&Event::parse(line.as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect::<Vec<_>>();
+                if !stores_a_pod(event) {
+                    assert!(alerts.is_empty(), "{}: {alerts:?}", shape["shape"]);
+                } else if event.pointer("/responseObject/spec").is_none() {
+                    // Kubernetes 1.20 answered with a kind of its own
+                    assert_eq!(alerts, ["PSP Audit Event Incomplete"], "{}", shape["shape"]);
+                } else {
+                    let wanted = judge(&located.policy, &event["responseObject"]);
+                    let (verdict, fields) = verdict(&set, &line);
+                    let names: BTreeSet<String> = wanted.fields.iter().map(|f| f.name().to_owned()).collect();
+                    assert_eq!((verdict, fields), (wanted.verdict, names), "{} {}", shape["shape"], located.policy.name);
+                    judged += 1;
+                }
+            }
+        }
+    }
+    assert!(judged > 400, "{judged}");
+}
+
+#[test]
+fn a_log_without_response_objects_makes_noise() {
+    let recording = common::Recording::load();
+    let (_, set) = rules(&[recording.located["a0000"].clone()], &Options::default());
+    let mut event: Value = serde_json::from_str(&recording.events["a0000-000"]).unwrap();
+    event.as_object_mut().unwrap().remove("responseObject");
+    event["level"] = "Metadata".into();
+    let alerts: Vec<String> =
+        set.alerts(&Event::parse(event.to_string().as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect();
+    assert_eq!(alerts, ["PSP Audit Event Incomplete"]);
+}
+
+fn fixture(name: &str) -> Located {
+    let path = format!("{}/fixtures/psp/policies/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let sources = [psp2falco::read::Source::Path(path.into())];
+    psp2falco::read::read(&sources, &psp2falco::read::Options::default()).unwrap().policies.remove(0)
+}
+
+/// The cost that the README names: bytes of rules, and distinct fields extracted from one event.
+#[test]
+fn rules_are_short_and_cheap() {
+    let recording = common::Recording::load();
+    let single: Vec<&String> = recording
+        .stored
+        .iter()
+        .filter(|(_, pod)| {
+            let spec = &pod["spec"];
+            spec["containers"].as_array().unwrap().len() == 1 && spec.get("initContainers").is_none()
+        })
+        .map(|(id, _)| id)
+        .collect();
+    for (policy, bytes, fields) in [("kubernetes-restricted", 17_000, 60), ("every-field", 40_960, 150)] {
+        let (text, set) = rules(&[fixture(policy)], &Options::default());
+        let most = single
+            .iter()
+            .map(|id| set.alerts_counted(&Event::parse(recording.events[*id].as_bytes()).unwrap()).1.distinct)
+            .max()
+            .unwrap();
+        println!("{policy}: {} bytes, {most} fields of a single-container pod", text.len());
+        assert!(text.len() <= bytes, "{policy}: {} bytes", text.len());
+        assert!(most <= fields, "{policy}: {most} fields");
+        let other = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","stageTimestamp":"2026-01-01T00:00:00.000000Z","requestReceivedTimestamp":"2026-01-01T00:00:00.000000Z","stage":"ResponseComplete","verb":"list","objectRef":{"resource":"nodes"}}"#;
+        let counted = set.alerts_counted(&Event::parse(other.as_bytes()).unwrap()).1;
+        assert!(counted.per_rule.iter().all(|n| *n == 1), "{:?}", counted.per_rule);
+    }
+}

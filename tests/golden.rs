@@ -1,0 +1,203 @@
+//! Golden files: what every policy under `fixtures/psp` becomes stands under `fixtures/expected`, at the same path.
+//!
+//! `UPDATE_EXPECTED=1 cargo test --test golden` writes the expected files; people review them. With a Falco at hand,
+//! `PSP2FALCO_FALCO=/path/to/falco` has it load each of them (its configuration must load the k8saudit and json
+//! plugins).
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod snapshot;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use clap::Parser as _;
+use psp2falco::cli::Cli;
+use psp2falco::commands;
+use psp2falco::psp::Field;
+use snapshot::{check, cure, entries, files, report, root, updating};
+
+/// Whole policies, in a folder beside those of the fields.
+const POLICIES: &str = "policies";
+/// What every field's folder holds at least: the field left out, with a usual value, and with the widest value.
+const CASES: [&str; 3] = ["unset.yaml", "restrictive.yaml", "permissive.yaml"];
+/// Templates that belong to no field.
+const PARTIALS: [&str; 6] = ["shared", "policy", "violation", "lost_default", "output", "incomplete"];
+
+fn inputs() -> PathBuf {
+    root().join("fixtures/psp")
+}
+
+fn expected() -> PathBuf {
+    root().join("fixtures/expected")
+}
+
+/// The expected files that stand for a policy; the command line's own lie in `help`.
+fn expected_files() -> Vec<PathBuf> {
+    files(&expected()).into_iter().filter(|path| !path.starts_with("help")).collect()
+}
+
+/// What `psp2falco convert` prints for one input.
+fn convert(input: &Path) -> Result<String, String> {
+    let cli = Cli::try_parse_from([Path::new("psp2falco"), Path::new("convert"), input]).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    commands::run(cli, &mut out, &mut err).map_err(|error| format!("{}: {error:#}", input.display()))?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+/// The names of the rules in a file.
+fn rules(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("- rule: ")).collect()
+}
+
+#[test]
+fn every_policy_gives_its_expected_rules() {
+    let inputs = inputs();
+    let one = |path: &PathBuf| convert(&inputs.join(path)).and_then(|text| check(&expected().join(path), &text));
+    let mut problems: Vec<String> = files(&inputs).iter().filter_map(|path| one(path).err()).collect();
+
+    let known: BTreeSet<PathBuf> = files(&inputs).into_iter().collect();
+    for extra in expected_files().into_iter().filter(|path| !known.contains(path)) {
+        if updating() {
+            fs::remove_file(expected().join(&extra)).unwrap();
+        } else {
+            problems.push(format!("fixtures/expected/{}: nothing in fixtures/psp gives this", extra.display()));
+        }
+    }
+    report(&problems, "golden");
+}
+
+#[test]
+fn every_field_has_its_fixtures_and_its_template() {
+    let mut problems = Vec::new();
+    let fields: BTreeSet<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+    for field in &fields {
+        for case in CASES.iter().filter(|case| !inputs().join(field).join(case).is_file()) {
+            problems.push(format!("fixtures/psp/{field}/{case}: missing; write it, then run {}", cure("golden")));
+        }
+        if !root().join(format!("templates/audit/{field}.yaml.hbs")).is_file() {
+            problems.push(format!("templates/audit/{field}.yaml.hbs: missing; write it"));
+        }
+    }
+    for path in entries(&inputs()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name != POLICIES && !fields.contains(name.as_str()) {
+            problems.push(format!("fixtures/psp/{name}: is no field; git rm -r fixtures/psp/{name}"));
+        }
+    }
+    for path in entries(&root().join("templates/audit")) {
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        let known = file
+            .strip_suffix(".yaml.hbs")
+            .is_some_and(|name| fields.contains(name) || PARTIALS.contains(&name));
+        if !known {
+            problems.push(format!("templates/audit/{file}: belongs to no field; git rm templates/audit/{file}"));
+        }
+    }
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+/// Fields whose policies the API server takes only if another field is restricted too, or that alert under the name
+/// of another field.
+const NEIGHBOURS: [(&str, &str); 3] = [
+    ("requiredDropCapabilities", "allowedCapabilities"),
+    ("forbiddenSysctls", "allowedUnsafeSysctls"),
+    ("defaultAllowPrivilegeEscalation", "allowPrivilegeEscalation"),
+];
+
+#[test]
+fn a_field_s_fixtures_show_that_field_alone() {
+    for field in Field::ALL.map(Field::name) {
+        for path in files(&inputs().join(field)) {
+            let text = convert(&inputs().join(field).join(&path)).unwrap();
+            let rules = rules(&text);
+            let of = |name: &str, rule: &str| rule.ends_with(&format!("({name})"));
+            let strange = rules.iter().find(|rule| {
+                let neighbour = NEIGHBOURS.iter().any(|(own, other)| *own == field && of(other, rule));
+                !of(field, rule) && !neighbour && **rule != "PSP Audit Event Incomplete"
+            });
+            assert_eq!(strange, None, "fixtures/psp/{field}/{}", path.display());
+            let restricts = rules.len() > 1;
+            if path == Path::new("restrictive.yaml") {
+                assert!(restricts, "fixtures/psp/{field}/restrictive.yaml restricts nothing");
+            }
+            // a default is filled in whatever its value
+            if path == Path::new("permissive.yaml") && field != "defaultAllowPrivilegeEscalation" {
+                assert!(!restricts, "fixtures/psp/{field}/permissive.yaml restricts: {rules:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn all_policies_convert_together() {
+    let text = convert(&inputs()).unwrap();
+    let names = rules(&text);
+    let distinct: BTreeSet<&&str> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "a later rule of the same name would replace the earlier one");
+    let defined: Vec<&str> = text.lines().filter(|l| l.starts_with("- macro: ") || l.starts_with("- list: ")).collect();
+    let distinct: BTreeSet<&&str> = defined.iter().collect();
+    let mut twice = defined.clone();
+    twice.retain(|line| defined.iter().filter(|other| *other == line).count() > 1);
+    assert_eq!(distinct.len(), defined.len(), "a later definition would replace the earlier one: {twice:?}");
+}
+
+#[test]
+fn a_real_falco_loads_every_expected_file() {
+    let Some(falco) = std::env::var_os("PSP2FALCO_FALCO") else {
+        // not `eprintln!`, which the test harness would swallow
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nSKIPPED: no real Falco has loaded the expected files; name one with PSP2FALCO_FALCO=/path/to/falco\n"
+        );
+        return;
+    };
+    let mut sets: Vec<Vec<PathBuf>> = expected_files().iter().map(|path| vec![expected().join(path)]).collect();
+    let restricted = expected().join(POLICIES).join("kubernetes-restricted.yaml");
+    sets.push(vec![restricted, root().join("fixtures/tuning/psp_tuning.yaml")]);
+    let queue = Mutex::new(sets.into_iter());
+    let problems = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let Some(set) = queue.lock().unwrap().next() else { return };
+                    if let Err(problem) = validate(&falco, &set) {
+                        problems.lock().unwrap().push(problem);
+                    }
+                }
+            });
+        }
+    });
+    let problems = problems.into_inner().unwrap();
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+/// Has Falco load files, in their order, and takes no warning.
+fn validate(falco: &std::ffi::OsStr, files: &[PathBuf]) -> Result<(), String> {
+    let mut command = Command::new(falco);
+    command.args(["-o", "json_output=true"]);
+    for file in files {
+        command.arg("-V").arg(file);
+    }
+    let output = command.output().map_err(|error| format!("{}: {error}", falco.to_string_lossy()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let name = files.last().map(|file| file.display().to_string()).unwrap_or_default();
+    let short: String = text.chars().take(600).collect();
+    let Ok(answer) = serde_json::from_str::<serde_json::Value>(&text) else {
+        return Err(format!("{name}: {short}{}", String::from_utf8_lossy(&output.stderr)));
+    };
+    let results = answer["falco_load_results"].as_array().cloned().unwrap_or_default();
+    let empty = |value: &serde_json::Value| value.as_array().is_none_or(Vec::is_empty);
+    let fine = results.len() == files.len()
+        && results.iter().all(|result| {
+            result["successful"] == true
+                && empty(&result["errors"])
+                && empty(&result["warnings"])
+                && empty(&result["schema_warnings"])
+        });
+    if fine && output.status.success() { Ok(()) } else { Err(format!("{name}: {short}")) }
+}
