@@ -97,14 +97,17 @@ fn options(rules: &Rules) -> render::Options {
 }
 
 /// Holds the rules against what Falco loads; anything it would say, if only a warning, is an error here.
-fn check(rendered: &Rendered) -> Result<()> {
-    let loaded = falco::load(&[falco::Source { name: AUDIT_RULES, text: &rendered.text }]);
+///
+/// # Errors
+/// Every finding, with its place in the file that was not written.
+pub fn check(rendered: &Rendered) -> Result<()> {
+    let loaded = falco::load(&[falco::Source { name: AUDIT_RULES, text: &rendered.sample }]);
     if loaded.findings.is_empty() {
         return Ok(());
     }
     let mut message = String::from("the rules do not pass Falco's load check, so nothing was written:");
     for finding in &loaded.findings {
-        let line = finding.line.checked_sub(1).and_then(|n| rendered.text.lines().nth(n)).unwrap_or_default();
+        let line = finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();
         let _ = write!(message, "\n{finding}\n    {}", line.trim());
     }
     bail!(message)

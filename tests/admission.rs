@@ -1,4 +1,5 @@
 //! Admission against the verdicts that a real API server gave (Kubernetes 1.20.2, recorded).
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

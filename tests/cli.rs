@@ -109,8 +109,10 @@ fn help_stays_as_it_is() {
 #[test]
 fn explain_shows_each_field() {
     let table = run(&["explain", "fixtures/psp/policies/every-field.yaml"]).done();
-    let problems: Vec<String> =
-        check(&root().join("fixtures/expected/help/explain-every-field.txt"), &table).err().into_iter().collect();
+    let problems: Vec<String> = check(&root().join("fixtures/expected/help/explain-every-field.txt"), &table)
+        .err()
+        .into_iter()
+        .collect();
     report(&problems, "cli");
     for field in psp2falco::psp::Field::ALL {
         let rows = table.lines().filter(|line| line.split_whitespace().next() == Some(field.name())).count();
@@ -121,7 +123,8 @@ fn explain_shows_each_field() {
 #[test]
 fn a_file_a_folder_and_standard_input_give_the_same() {
     let text = fs::read_to_string(root().join(RESTRICTED)).unwrap();
-    let folder = folder(&[("deep/er/policy.yml", &text), ("notes.txt", "not a manifest"), ("empty.yaml", "")]);
+    let folder =
+        folder(&[("deep/er/policy.yml", &text), ("notes.txt", "not a manifest"), ("empty.yaml", "")]);
     let from_file = run(&["convert", RESTRICTED]).done();
     assert_eq!(run_in(root(), &["convert", "-"], &text).done(), from_file);
     assert_eq!(run_in(folder.path(), &["convert", "."], "").done(), from_file);
@@ -145,7 +148,8 @@ fn order_and_formatting_of_the_input_do_not_matter() {
         )
     };
     let yaml = |name: &str, extra: &str| {
-        format!("# a comment\n{}  {extra}\n  hostPID: yes\n", SMALL.replace("small", name)).replace("yes", "true")
+        format!("# a comment\n{}  {extra}\n  hostPID: yes\n", SMALL.replace("small", name))
+            .replace("yes", "true")
     };
     let one = folder(&[
         ("1.yaml", &yaml("alpha", "hostIPC: false")),
@@ -234,7 +238,13 @@ fn all_errors_come_in_one_run_with_their_places() {
     let wrong = SMALL.replace("small", "wrong");
     let temp = folder(&[
         ("p/fine.yaml", SMALL),
-        ("p/ranges.yaml", &wrong.replace("fsGroup: {rule: RunAsAny}", "fsGroup: {rule: MustRunAs, ranges: [{min: 20, max: 10}]}")),
+        (
+            "p/ranges.yaml",
+            &wrong.replace(
+                "fsGroup: {rule: RunAsAny}",
+                "fsGroup: {rule: MustRunAs, ranges: [{min: 20, max: 10}]}",
+            ),
+        ),
         ("p/typo.yaml", &SMALL.replace("small", "typo").replace("seLinux:", "privilegd: true\n  seLinux:")),
         ("p/z-same.yaml", SMALL),
         ("old.yaml", "# made by psp2falco\n"),
@@ -259,13 +269,19 @@ fn places_of_standard_input_name_it() {
 fn input_without_a_policy_is_an_error_that_says_what_was_there() {
     let temp = folder(&[
         ("empty/.keep", ""),
-        ("others/a.yaml", "kind: ConfigMap\napiVersion: v1\n---\nkind: Service\napiVersion: v1\n---\nkind: Service\n"),
+        (
+            "others/a.yaml",
+            "kind: ConfigMap\napiVersion: v1\n---\nkind: Service\napiVersion: v1\n---\nkind: Service\n",
+        ),
         ("others/readme.txt", "hello"),
     ]);
     let errors = |path: &str| run_in(temp.path(), &["convert", path], "").failed();
     assert!(errors("empty").starts_with("error: empty: no PodSecurityPolicy found"), "{}", errors("empty"));
     let others = errors("others");
-    assert!(others.starts_with("error: others: no PodSecurityPolicy found, but 1 ConfigMap, 2 Service"), "{others}");
+    assert!(
+        others.starts_with("error: others: no PodSecurityPolicy found, but 1 ConfigMap, 2 Service"),
+        "{others}"
+    );
     assert_eq!(errors("absent"), "error: absent: no such file or folder; check the path\n");
     assert_eq!(run(&["convert"]).code, Some(2), "a path is required");
 }
@@ -384,7 +400,8 @@ fn a_bad_template_is_reported_with_its_place() {
     ] {
         let file = format!("t/audit/{name}.yaml.hbs");
         let temp = folder(&[("psp.yaml", SMALL), (&file, &text)]);
-        let errors = run_in(temp.path(), &["convert", "psp.yaml", "--templates", "t", "-o", "r.yaml"], "").failed();
+        let errors =
+            run_in(temp.path(), &["convert", "psp.yaml", "--templates", "t", "-o", "r.yaml"], "").failed();
         assert!(errors.contains(place), "{place}: {errors}");
         assert!(!temp.path().join("r.yaml").exists());
     }

@@ -3,7 +3,7 @@
 //! `UPDATE_EXPECTED=1 cargo test --test golden` writes the expected files; people review them. With a Falco at hand,
 //! `PSP2FALCO_FALCO=/path/to/falco` has it load each of them (its configuration must load the k8saudit and json
 //! plugins).
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod snapshot;
 
@@ -56,7 +56,8 @@ fn rules(text: &str) -> Vec<&str> {
 #[test]
 fn every_policy_gives_its_expected_rules() {
     let inputs = inputs();
-    let one = |path: &PathBuf| convert(&inputs.join(path)).and_then(|text| check(&expected().join(path), &text));
+    let one =
+        |path: &PathBuf| convert(&inputs.join(path)).and_then(|text| check(&expected().join(path), &text));
     let mut problems: Vec<String> = files(&inputs).iter().filter_map(|path| one(path).err()).collect();
 
     let known: BTreeSet<PathBuf> = files(&inputs).into_iter().collect();
@@ -64,7 +65,8 @@ fn every_policy_gives_its_expected_rules() {
         if updating() {
             fs::remove_file(expected().join(&extra)).unwrap();
         } else {
-            problems.push(format!("fixtures/expected/{}: nothing in fixtures/psp gives this", extra.display()));
+            problems
+                .push(format!("fixtures/expected/{}: nothing in fixtures/psp gives this", extra.display()));
         }
     }
     report(&problems, "golden");
@@ -76,7 +78,8 @@ fn every_field_has_its_fixtures_and_its_template() {
     let fields: BTreeSet<&str> = Field::ALL.iter().map(|field| field.name()).collect();
     for field in &fields {
         for case in CASES.iter().filter(|case| !inputs().join(field).join(case).is_file()) {
-            problems.push(format!("fixtures/psp/{field}/{case}: missing; write it, then run {}", cure("golden")));
+            problems
+                .push(format!("fixtures/psp/{field}/{case}: missing; write it, then run {}", cure("golden")));
         }
         if !root().join(format!("templates/audit/{field}.yaml.hbs")).is_file() {
             problems.push(format!("templates/audit/{field}.yaml.hbs: missing; write it"));
@@ -94,7 +97,8 @@ fn every_field_has_its_fixtures_and_its_template() {
             .strip_suffix(".yaml.hbs")
             .is_some_and(|name| fields.contains(name) || PARTIALS.contains(&name));
         if !known {
-            problems.push(format!("templates/audit/{file}: belongs to no field; git rm templates/audit/{file}"));
+            problems
+                .push(format!("templates/audit/{file}: belongs to no field; git rm templates/audit/{file}"));
         }
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
@@ -138,7 +142,8 @@ fn all_policies_convert_together() {
     let names = rules(&text);
     let distinct: BTreeSet<&&str> = names.iter().collect();
     assert_eq!(distinct.len(), names.len(), "a later rule of the same name would replace the earlier one");
-    let defined: Vec<&str> = text.lines().filter(|l| l.starts_with("- macro: ") || l.starts_with("- list: ")).collect();
+    let defined: Vec<&str> =
+        text.lines().filter(|l| l.starts_with("- macro: ") || l.starts_with("- list: ")).collect();
     let distinct: BTreeSet<&&str> = defined.iter().collect();
     let mut twice = defined.clone();
     twice.retain(|line| defined.iter().filter(|other| *other == line).count() > 1);
@@ -155,7 +160,8 @@ fn a_real_falco_loads_every_expected_file() {
         );
         return;
     };
-    let mut sets: Vec<Vec<PathBuf>> = expected_files().iter().map(|path| vec![expected().join(path)]).collect();
+    let mut sets: Vec<Vec<PathBuf>> =
+        expected_files().iter().map(|path| vec![expected().join(path)]).collect();
     let restricted = expected().join(POLICIES).join("kubernetes-restricted.yaml");
     sets.push(vec![restricted, root().join("fixtures/tuning/psp_tuning.yaml")]);
     let queue = Mutex::new(sets.into_iter());

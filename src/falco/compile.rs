@@ -73,7 +73,10 @@ pub(crate) fn compile(collector: &mut Collector<'_>) -> (Arc<Program>, Vec<Rule>
     for rule in &collector.rules {
         rules.extend(compiler.rule(rule));
     }
-    compiler.report_unused(collector);
+    // Falco stops at errors, before it looks for what is unused.
+    if compiler.findings.iter().all(|f| f.0 != Severity::Error) {
+        compiler.report_unused(collector);
+    }
     let Compiler { findings, checker, .. } = compiler;
     let (program, patterns) = checker.finish();
     collector.patterns = patterns;
@@ -195,7 +198,10 @@ impl<'c> Compiler<'c> {
                 };
                 path.push((id, next + 1));
                 if path.iter().any(|(on_path, _)| on_path == target) {
-                    self.macro_loop(id, *target, *pos);
+                    // Falco names the first macro that it enters a second time; it does not count the start.
+                    let named = if *target == start { path.get(1).map_or(start, |(id, _)| *id) } else { *target };
+                    self.macro_loop(id, named, *pos);
+                    self.break_macro(*target);
                 } else if !is_done(&done, *target) {
                     path.push((*target, 0));
                 }
@@ -209,7 +215,6 @@ impl<'c> Compiler<'c> {
         let name = self.macro_names.iter().find(|(_, id)| **id == target).map_or("", |(name, _)| *name);
         self.error(VALIDATE, at, &item, &format!("reference loop in macro '{name}'"));
         self.break_macro(user);
-        self.break_macro(target);
     }
 
     fn settle_macro(&mut self, id: usize, references: &[(usize, usize, Pos)]) {
@@ -551,11 +556,15 @@ fn with_exceptions(condition: &Text, exceptions: &[Exception]) -> Result<Text, (
 }
 
 fn exception_text(exception: &Exception) -> Result<Option<String>, String> {
-    let (Some(fields), Some(comps)) = (&exception.fields, &exception.comps) else { return Ok(None) };
-    let (fields, comps) = match (fields, comps) {
-        (Entry::One(field), comp) => return single_field(field, comp.text(), &exception.values),
-        (Entry::List(fields), Entry::List(comps)) => (fields, comps),
-        (Entry::List(_), Entry::One(_)) => return Ok(None),
+    let (fields, comps) = match (&exception.fields, &exception.comps) {
+        (Some(Entry::One(field)), comps) => {
+            // Falco fills in no operator when exceptions are replaced.
+            let comp = comps.as_ref().map_or("", Entry::text);
+            return single_field(field, comp, &exception.values);
+        }
+        (Some(Entry::List(fields)), Some(Entry::List(comps))) if fields.len() == comps.len() => (fields, comps),
+        (Some(Entry::List(_)), _) => return Err("Fields and comps lists must have equal length".into()),
+        (None, _) => return Ok(None),
     };
     let mut rows = Vec::new();
     for row in &exception.values {

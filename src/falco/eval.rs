@@ -366,7 +366,8 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
             out.push((bits >> count & 0xff) as u8);
         }
     }
-    (count < 6).then_some(out)
+    // What is left over of the last digit must be zero.
+    (count < 6 && bits & ((1 << count) - 1) == 0).then_some(out)
 }
 
 fn orders<T: Ord + ?Sized>(op: Op, left: &T, right: &T) -> bool {

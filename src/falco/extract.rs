@@ -64,6 +64,8 @@ pub(crate) enum Extractor {
     Constant(&'static str),
     /// A Boolean that is always false.
     No,
+    /// Never there for events of a plugin.
+    Nothing,
     PluginInfo,
     /// A value under these keys.
     Keys(&'static [&'static str]),
@@ -164,6 +166,7 @@ impl Extractor {
             ("evt.pluginname", _) => Self::Constant("k8saudit"),
             ("evt.plugininfo", _) => Self::PluginInfo,
             ("evt.is_async", _) => Self::No,
+            ("evt.asynctype", _) => Self::Nothing,
             _ => return None,
         })
     }
@@ -260,7 +263,7 @@ impl Extractor {
         match self {
             Self::Pointer(keys) => Extracted::one(pointer_value(&event.json(), keys)),
             Self::Whole => Extracted::one(Some(event.json().marshal(Index::ROOT))),
-            Self::Indented => Extracted::one(Some(Cow::Owned(indented(&event.json())))),
+            Self::Indented => Extracted::one(indented(&event.json()).map(Cow::Owned)),
             Self::TimeText => Extracted::One(Cow::Owned(event.nanoseconds().to_string().into_bytes())),
             Self::Number => unsigned(event.number()),
             Self::RawTime => unsigned(event.nanoseconds()),
@@ -268,6 +271,7 @@ impl Extractor {
             Self::RawTimeNanoseconds => unsigned(event.nanoseconds() % 1_000_000_000),
             Self::Clock(format) => Extracted::One(Cow::Owned(format.write(event.nanoseconds()).into_bytes())),
             Self::No => Extracted::One(Cow::Owned(0_u32.to_le_bytes().to_vec())),
+            Self::Nothing => Extracted::Missing,
             Self::PluginInfo => Extracted::one(Some(Cow::Borrowed(event.text()))),
             Self::Constant(text) if *text != "true" => Extracted::One(Cow::Borrowed(text.as_bytes())),
             _ => {
@@ -562,40 +566,82 @@ fn percent_decoded(text: &[u8], plus_is_blank: bool) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The event as indented JSON text, two blanks a level.
-fn indented(reader: &Reader<'_>) -> Vec<u8> {
+/// The event as indented JSON text, two blanks a level; none unless it is JSON to the letter.
+fn indented(reader: &Reader<'_>) -> Option<Vec<u8>> {
     let text = reader.span(Index::ROOT);
     let mut out = Vec::with_capacity(text.len() * 2);
     let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut escaped = false;
+    let mut rest = text;
     let mut previous = 0;
-    for byte in text {
-        if in_string {
-            out.push(*byte);
-            in_string = escaped || *byte != b'"';
-            escaped = !escaped && *byte == b'\\';
-            previous = *byte;
-            continue;
-        }
+    while let Some(byte) = rest.first().copied() {
         let empty = matches!(previous, b'{' | b'[') && matches!(byte, b'}' | b']');
         if matches!(byte, b'}' | b']') {
             depth = depth.saturating_sub(1);
         }
-        let opened = matches!(previous, b'{' | b'[' | b',');
-        if (opened || matches!(byte, b'}' | b']')) && !empty {
+        if (matches!(previous, b'{' | b'[' | b',') || matches!(byte, b'}' | b']')) && !empty {
             new_line(&mut out, depth);
         }
-        out.push(*byte);
+        let length = match byte {
+            b'"' => string_length(rest)?,
+            b'{' | b'[' | b'}' | b']' | b',' | b':' => 1,
+            _ => bare_length(rest)?,
+        };
+        let (token, tail) = rest.split_at_checked(length)?;
+        out.extend_from_slice(token);
         match byte {
             b'{' | b'[' => depth += 1,
             b':' => out.push(b' '),
-            b'"' => in_string = true,
             _ => {}
         }
-        previous = *byte;
+        (previous, rest) = (byte, tail);
     }
-    out
+    Some(out)
+}
+
+/// The length of the string at the start of `text`, if it is one to the letter.
+fn string_length(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => match text.get(at + 1)? {
+                b'u' => {
+                    let digits = text.get(at + 2..at + 6)?;
+                    digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
+                    at += 6;
+                }
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                _ => return None,
+            },
+            0..0x20 => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+/// The length of the number or word at the start of `text`, if it is one to the letter.
+fn bare_length(text: &[u8]) -> Option<usize> {
+    let length = text.iter().position(|b| matches!(b, b',' | b'}' | b']')).unwrap_or(text.len());
+    let token = text.get(..length)?;
+    if matches!(token, b"true" | b"false" | b"null") {
+        return Some(length);
+    }
+    let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut rest = token.strip_prefix(b"-").unwrap_or(token);
+    let whole = digits(rest);
+    let leading_zero = whole > 1 && rest.first() == Some(&b'0');
+    rest = rest.get(whole..)?;
+    let mut fine = whole > 0 && !leading_zero;
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        fine &= digits(fraction) > 0;
+        rest = fraction.get(digits(fraction)..)?;
+    }
+    if let Some(exponent) = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E")) {
+        let exponent = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        fine &= digits(exponent) > 0;
+        rest = exponent.get(digits(exponent)..)?;
+    }
+    (fine && rest.is_empty()).then_some(length)
 }
 
 fn new_line(out: &mut Vec<u8>, depth: usize) {

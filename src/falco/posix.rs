@@ -260,7 +260,7 @@ impl<'p> Parser<'p> {
                 Some(c) => c,
                 None => return Err(self.bad_escape(start)),
             },
-            _ if c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_' => c,
+            _ if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
             _ => return Err(self.bad_escape(start)),
         };
         Ok(value)
@@ -281,17 +281,23 @@ impl<'p> Parser<'p> {
     }
 
     fn hexadecimal(&mut self) -> Option<char> {
-        let digits = if self.take('{') {
-            let (digits, _) = self.rest().split_once('}')?;
-            self.pos += digits.len() + 1;
-            digits
-        } else {
-            let digits = self.rest().get(..2)?;
-            self.pos += 2;
-            digits
-        };
-        let is_hex = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        is_hex.then(|| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32))?
+        if !self.take('{') {
+            let (first, second) = (self.next()?, self.next()?);
+            return char::from_u32(first.to_digit(16)? * 16 + second.to_digit(16)?);
+        }
+        let mut digits = 0;
+        let mut value = 0;
+        loop {
+            let c = self.next()?;
+            let Some(digit) = c.to_digit(16) else {
+                return char::from_u32(value).filter(|_| c == '}' && digits > 0);
+            };
+            digits += 1;
+            value = value * 16 + digit;
+            if value > u32::from(char::MAX) {
+                return None;
+            }
+        }
     }
 
     /// Reads a class whose opening bracket has been read.

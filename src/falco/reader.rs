@@ -1,7 +1,6 @@
 //! Rules files as items: lists, macros, rules, and how later items change earlier ones.
 
-use super::catalog::catalog;
-use super::check::Patterns;
+use super::check::{Patterns, is_left_side};
 use super::condition::Op;
 use super::rules::{ENGINE_VERSION, Finding, PLUGIN_VERSIONS, Priority, Severity, Source};
 use super::yaml::{Node, Place, boolean, documents};
@@ -263,6 +262,8 @@ impl<'a> Collector<'a> {
             if !known.contains(&name) {
                 let message = format!("Unknown key '{name}'. The key will be ignored.");
                 self.warn("LOAD_UNKNOWN_KEY", key, item, message);
+            } else if node.key(name).is_some_and(|first| !Rc::ptr_eq(first, key)) {
+                self.warn("SCHEMA", key, item, format!("the key '{name}' stands twice; Falco reads the first"));
             }
         }
     }
@@ -564,6 +565,12 @@ impl<'a> Collector<'a> {
             Some(source) if !source.is_empty() => source,
             _ => "syscall".to_owned(),
         };
+        optional_boolean(node, "capture")?;
+        if let Some(seconds) = node.get("capture_duration")
+            && required_scalar(node, "capture_duration")?.parse::<u32>().is_err()
+        {
+            return refuse_at(seconds, "Can't decode YAML scalar value");
+        }
         let rule = RuleInfo {
             description,
             condition,
@@ -999,10 +1006,7 @@ fn append_exception(rule: &mut RuleInfo, mut exception: Exception) -> Read<()> {
 }
 
 fn validate_exception(source: &str, exception: &mut Exception) -> Read<()> {
-    let known = |field: &str| {
-        let name = field.split('[').next().unwrap_or_default();
-        !matches!(source, "syscall" | "k8s_audit") || catalog().find(name, source).is_some()
-    };
+    let known = |field: &str| !matches!(source, "syscall" | "k8s_audit") || is_left_side(field, source);
     let unknown =
         |field: &str| refuse(VALIDATE, format!("'{field}' is not a supported filter field"));
     match &exception.fields {

@@ -39,7 +39,8 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// Falco's code for it, as `LOAD_UNUSED_MACRO`. Findings that only this check makes are
-    /// `SCHEMA` (Falco prints these apart), `DUPLICATE_RULE` and `PLUGIN_REQUIREMENT`.
+    /// `SCHEMA` (Falco prints these apart), `DUPLICATE_RULE`, `PLUGIN_REQUIREMENT` and `NOT_MODELLED`
+    /// (see [`Rule::not_modelled`]).
     pub code: &'static str,
     /// The file.
     pub file: String,

@@ -78,6 +78,11 @@ impl Node {
         self.mapping()?.iter().find(|(k, _)| k.scalar() == Some(key)).map(|(_, v)| v)
     }
 
+    /// The first key with this text.
+    pub(crate) fn key(&self, key: &str) -> Option<&Rc<Self>> {
+        self.mapping()?.iter().map(|(k, _)| k).find(|k| k.scalar() == Some(key))
+    }
+
     /// Where the byte at `offset` of a scalar's text stands in the file's `source`.
     ///
     /// Blanks and line ends are told apart by the YAML, so only what is not blank is counted.

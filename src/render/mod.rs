@@ -1,12 +1,14 @@
 //! From restrictions to the text of a rules file.
 
+mod block;
 mod helpers;
 pub mod pattern;
 mod templates;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
+use block::{Block, Outputs};
 use templates::Templates;
 
 /// Annotation that restricts a policy's rules to pods with one of these images (as `falcoctl convert psp` had it).
@@ -83,7 +86,9 @@ impl Default for Options {
 pub struct Rendered {
     /// The file.
     pub text: String,
-    /// How many rules it holds, the guard included.
+    /// A file that holds each distinct macro and rule of `text` once: what loads here loads there.
+    pub sample: String,
+    /// How many rules the file holds, the guard included.
     pub rules: usize,
     /// What each policy says in each field, in the order of the file.
     pub policies: Vec<(String, Vec<(Field, Mapped)>)>,
@@ -94,81 +99,150 @@ pub struct Rendered {
 /// # Errors
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
-    let templates = Templates::load(options.templates.as_deref())?;
     let names = macro_names(policies.iter().map(|p| p.policy.name.as_str()));
-    let mut body = String::new();
-    let mut mapped_policies = Vec::new();
+    let mut assembly = Assembly::new(options)?;
+    let mut mapped_policies = Vec::with_capacity(policies.len());
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
         if rules_note(policy, &mapped).is_none() {
             let id = names.get(&policy.name).map(String::as_str).unwrap_or_default();
-            body.push_str(&policy_rules(&templates, policy, id, &mapped, options)?);
+            assembly.policy(policy, id, &mapped)?;
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
-    let shared = blocks(&templates.render("shared", &base_data(options))?);
-    let guard_data = |used: &BTreeSet<String>| {
-        let mut data = base_data(options);
-        insert(&mut data, "counts_containers", used.contains("psps_no_apparmor"));
-        insert(&mut data, "numbers_volumes", used.iter().any(|m| m.starts_with("psps_writes_to_volume")));
-        data
-    };
-    let used = used_blocks(&shared, &body);
-    let guard = templates.render("incomplete", &guard_data(&used))?;
-    let used = used_blocks(&shared, &format!("{body}{guard}"));
-    let kept: String = shared.iter().filter(|b| used.contains(&b.name)).map(|b| format!("{}\n", b.text)).collect();
-    let mut text = header(policies, &mapped_policies, if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE });
-    text.push_str(&kept);
-    text.push_str(&body);
-    text.push_str(&guard);
-    let text = share_outputs(&tidy(&text));
-    let rules = text.lines().filter(|l| l.starts_with("- rule:")).count();
-    Ok(Rendered { text, rules, policies: mapped_policies })
+    let (opening, closing) = assembly.frame(policies, &mapped_policies)?;
+    Ok(Rendered {
+        text: format!("{opening}{}{closing}", assembly.all.text),
+        sample: format!("{opening}{}{closing}", assembly.sample.text),
+        rules: assembly.rules + 1,
+        policies: mapped_policies,
+    })
 }
 
-/// The macros and rules of one policy.
-fn policy_rules(
-    templates: &Templates,
-    policy: &Policy,
-    id: &str,
-    mapped: &[(Field, Mapped)],
-    options: &Options,
-) -> Result<String> {
-    let mut data = base_data(options);
-    insert(&mut data, "policy", policy.name.as_str());
-    insert(&mut data, "id", id);
-    insert(&mut data, "scope", scope(policy, options));
-    let mut text = format!("{}\n", templates.render("policy", &data)?);
-    let mut refused = Vec::new();
-    for (field, mapped) in mapped {
-        let mut data = data.clone();
+/// A rules file under way.
+struct Assembly<'a> {
+    templates: Templates,
+    options: &'a Options,
+    base: Value,
+    /// What each field's template rendered for each thing said.
+    blocks: HashMap<(Field, String), Rc<Block>>,
+    all: Part,
+    sample: Part,
+    shared: BTreeSet<String>,
+    rules: usize,
+}
+
+/// The policies' part of a file.
+#[derive(Default)]
+struct Part {
+    text: String,
+    outputs: Outputs,
+}
+
+impl<'a> Assembly<'a> {
+    fn new(options: &'a Options) -> Result<Self> {
+        Ok(Self {
+            templates: Templates::load(options.templates.as_deref())?,
+            options,
+            base: base_data(options),
+            blocks: HashMap::new(),
+            all: Part::default(),
+            sample: Part::default(),
+            shared: BTreeSet::new(),
+            rules: 0,
+        })
+    }
+
+    /// Adds the macros and rules of one policy.
+    fn policy(&mut self, policy: &Policy, id: &str, mapped: &[(Field, Mapped)]) -> Result<()> {
+        let mut data = self.base.clone();
+        insert(&mut data, "id", id);
+        insert(&mut data, "policy", policy.name.as_str());
+        insert(&mut data, "scope", scope(policy, self.options));
+        let opening = Block::new(&self.templates.render("policy", &data)?);
+        let mut blocks = Vec::new();
+        let mut new = Vec::new();
+        for (field, mapped) in mapped {
+            if mapped.refuses.is_none() && mapped.corrects.is_none() {
+                continue;
+            }
+            let (block, first) = self.block(*field, mapped)?;
+            if block.refused.is_none() && mapped.refuses.is_some() {
+                bail!("{field}.yaml.hbs: its Violation rule needs the condition `{{{{id}}}} and …` on one line");
+            }
+            self.shared.extend(block.shared.iter().cloned());
+            self.rules += block.rules;
+            if first {
+                new.push(Rc::clone(&block));
+            }
+            blocks.push(block);
+        }
+        self.shared.extend(opening.shared.iter().cloned());
+        self.all.policy(&policy.name, id, &opening, &blocks);
+        if !new.is_empty() {
+            self.sample.policy(&policy.name, id, &opening, &new);
+        }
+        Ok(())
+    }
+
+    /// The block of a field, and whether it is the first that says so.
+    fn block(&mut self, field: Field, mapped: &Mapped) -> Result<(Rc<Block>, bool)> {
+        let key = (field, format!("{:?}{:?}{:?}", mapped.refuses, mapped.corrects, mapped.data));
+        if let Some(block) = self.blocks.get(&key) {
+            return Ok((Rc::clone(block), false));
+        }
+        if key.1.contains(['\u{e000}', '\u{e001}']) {
+            bail!("{field}: the characters U+E000 and U+E001 stand for names here; no path or profile holds them");
+        }
+        let mut data = self.base.clone();
+        insert(&mut data, "policy", block::POLICY);
+        insert(&mut data, "id", block::ID);
         insert(&mut data, "field", field.name());
         insert(&mut data, "refuses", mapped.refuses.clone());
         insert(&mut data, "corrects", mapped.corrects.clone());
         if let Value::Object(data) = &mut data {
             data.extend(mapped.data.clone());
         }
-        let rules = templates.render(field.name(), &data)?;
-        if let Some(when) = violation_condition(&rules, id) {
-            refused.push(when);
-        } else if mapped.refuses.is_some() {
-            bail!("template {field}: a Violation rule with the condition `{id} and …` is missing; see the built-in one");
-        }
-        let _ = writeln!(text, "{rules}");
+        let block = Rc::new(Block::new(&self.templates.render(field.name(), &data)?));
+        self.blocks.insert(key, Rc::clone(&block));
+        Ok((block, true))
     }
-    if text.contains(&format!("{id}_refused")) {
-        let condition = if refused.is_empty() { "jevt.rawtime=0".to_owned() } else { refused.join(" or ") };
-        let _ = writeln!(text, "- macro: {id}_refused\n  condition: ({condition})\n");
+
+    /// What stands before and after the policies: the header with the shared macros, and the guard.
+    fn frame(
+        &self,
+        policies: &[Located],
+        mapped: &[(String, Vec<(Field, Mapped)>)],
+    ) -> Result<(String, String)> {
+        let shared = items(&self.templates.render("shared", &self.base)?);
+        let used = used_items(&shared, &self.shared);
+        let mut data = self.base.clone();
+        insert(&mut data, "counts_containers", used.contains("psps_no_apparmor"));
+        insert(&mut data, "numbers_volumes", used.iter().any(|m| m.starts_with("psps_writes_to_volume")));
+        let guard = block::tidy(&self.templates.render("incomplete", &data)?);
+        let mut named = self.shared.clone();
+        named.extend(block::shared_names(&guard));
+        let used = used_items(&shared, &named);
+        let kept: String = shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
+        let engine = if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE };
+        Ok((format!("{}{}", header(policies, mapped, engine), block::tidy(&kept)), guard))
     }
-    Ok(text)
 }
 
-/// What stands after `ID and` in the condition of the Violation rule among `rules`.
-fn violation_condition(rules: &str, id: &str) -> Option<String> {
-    let mut lines = rules.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(" Violation (")));
-    let condition = lines.find_map(|l| l.strip_prefix("  condition: "))?;
-    Some(condition.strip_prefix(id)?.strip_prefix(" and ")?.to_owned())
+impl Part {
+    fn policy(&mut self, name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>]) {
+        opening.write(name, id, &mut self.outputs, &mut self.text);
+        for block in blocks {
+            block.write(name, id, &mut self.outputs, &mut self.text);
+        }
+        if blocks.iter().any(|b| b.needs_refused) {
+            let refused: Vec<String> =
+                blocks.iter().filter_map(|b| b.refused.as_ref()).map(|c| c.replace(block::ID, id)).collect();
+            let condition = if refused.is_empty() { "jevt.rawtime=0".to_owned() } else { refused.join(" or ") };
+            let _ = writeln!(self.text, "\n- macro: {id}_refused\n  condition: {condition}");
+        }
+    }
 }
 
 /// What every template may use.
@@ -239,41 +313,33 @@ pub fn macro_names<'a>(policies: impl Iterator<Item = &'a str>) -> BTreeMap<Stri
 }
 
 /// A macro or list of the shared part, with the comment before it.
-struct Block {
+struct Item {
     name: String,
     text: String,
 }
 
 /// Splits the shared part into its macros and lists.
-fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
+fn items(text: &str) -> Vec<Item> {
+    let mut items: Vec<Item> = Vec::new();
     let mut comment = String::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|l| !l.trim().is_empty()) {
         if let Some(name) = line.strip_prefix("- macro: ").or_else(|| line.strip_prefix("- list: ")) {
-            blocks.push(Block { name: name.trim().to_owned(), text: format!("{}{line}\n", std::mem::take(&mut comment)) });
+            items.push(Item { name: name.trim().to_owned(), text: format!("{}{line}\n", std::mem::take(&mut comment)) });
         } else if line.starts_with('#') {
-            comment.push_str(line);
-            comment.push('\n');
-        } else if let Some(block) = blocks.last_mut()
-            && !line.trim().is_empty()
-        {
-            block.text.push_str(line);
-            block.text.push('\n');
+            let _ = writeln!(comment, "{line}");
+        } else if let Some(item) = items.last_mut() {
+            let _ = writeln!(item.text, "{line}");
         }
     }
-    blocks
+    items
 }
 
-/// The blocks that `text` names, directly or through another block.
-fn used_blocks(blocks: &[Block], text: &str) -> BTreeSet<String> {
-    let words = |text: &str| -> BTreeSet<String> {
-        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        text.split(|c| !word(c)).filter(|w| w.starts_with("psps_")).map(str::to_owned).collect()
-    };
-    let mut used = words(text);
+/// The items that are named, directly or through another item.
+fn used_items(items: &[Item], named: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut used = named.clone();
     loop {
         let more: BTreeSet<String> =
-            blocks.iter().filter(|b| used.contains(&b.name)).flat_map(|b| words(&b.text)).collect();
+            items.iter().filter(|i| used.contains(&i.name)).flat_map(|i| block::shared_names(&i.text)).collect();
         if more.is_subset(&used) {
             return used;
         }
@@ -316,56 +382,9 @@ fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engin
         - {{name: k8saudit-ovh, version: 0.1.0}}
     - name: json
       version: 0.7.0
-
 "
     );
     text
-}
-
-/// One empty line between items, none at the end.
-fn tidy(text: &str) -> String {
-    let mut tidy = String::with_capacity(text.len());
-    let mut empty = 0;
-    for line in text.lines().map(str::trim_end) {
-        if line.is_empty() {
-            empty += 1;
-            continue;
-        }
-        let inside = line.starts_with(' ');
-        if empty > 0 && !inside && !tidy.is_empty() {
-            tidy.push('\n');
-        }
-        empty = 0;
-        tidy.push_str(line);
-        tidy.push('\n');
-    }
-    tidy
-}
-
-/// Writes an output that several rules share once, as a YAML anchor.
-fn share_outputs(text: &str) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for output in text.lines().filter_map(|l| l.strip_prefix("  output: ")) {
-        *counts.entry(output).or_default() += 1;
-    }
-    let mut anchors: Vec<&str> = Vec::new();
-    let mut shared = String::with_capacity(text.len());
-    for line in text.lines() {
-        match line.strip_prefix("  output: ") {
-            Some(output) if counts.get(output).is_some_and(|n| *n > 1) => {
-                if let Some(index) = anchors.iter().position(|a| *a == output) {
-                    let _ = writeln!(shared, "  output: *output{}", index + 1);
-                } else {
-                    anchors.push(output);
-                    let _ = writeln!(shared, "  output: &output{} {output}", anchors.len());
-                }
-            }
-            _ => {
-                let _ = writeln!(shared, "{line}");
-            }
-        }
-    }
-    shared
 }
 
 /// Reads a template override, naming it in the error.

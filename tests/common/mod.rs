@@ -1,5 +1,5 @@
 //! The recordings of a real API server that the tests are held to.
-#![allow(dead_code)]
+#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -34,7 +34,8 @@ pub fn check(path: &Path, actual: &str) -> Result<(), String> {
     }
     let Ok(expected) = found else { return Err(format!("{name}: missing")) };
     let same = expected.lines().zip(actual.lines()).take_while(|(left, right)| left == right).count();
-    let line = |text: &str| text.lines().nth(same).unwrap_or("(end of file)").chars().take(300).collect::<String>();
+    let line =
+        |text: &str| text.lines().nth(same).unwrap_or("(end of file)").chars().take(300).collect::<String>();
     Err(format!("{name}:{}:\n  expected: {}\n  actual:   {}", same + 1, line(&expected), line(actual)))
 }
 

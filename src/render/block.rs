@@ -1,0 +1,152 @@
+//! What a template rendered for one field of one policy, ready to be written for every policy that says the same.
+//!
+//! Forty policies say mostly the same things. A field's template is rendered once for each thing said, with stand-ins
+//! for the policy's own names, and checked once.
+
+use std::collections::BTreeSet;
+
+/// Stands for the policy's name while a template renders.
+pub(super) const POLICY: &str = "\u{e000}";
+/// Stands for the policy's macro name while a template renders.
+pub(super) const ID: &str = "\u{e001}";
+
+/// A rendered text, cut at the policy's names and at the outputs of rules.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    parts: Vec<Part>,
+    /// The shared macros and lists that it names.
+    pub(super) shared: BTreeSet<String>,
+    /// How many rules it holds.
+    pub(super) rules: usize,
+    /// What stands after `ID and` in the condition of its Violation rule.
+    pub(super) refused: Option<String>,
+    /// Does it name the macro of what the policy refuses?
+    pub(super) needs_refused: bool,
+}
+
+#[derive(Debug, PartialEq)]
+enum Part {
+    Text(String),
+    Policy,
+    Id,
+    /// The output of a rule, quoted.
+    Output(String),
+}
+
+impl Block {
+    /// Takes a rendered text apart.
+    pub(super) fn new(rendered: &str) -> Self {
+        let mut block = Self {
+            shared: shared_names(rendered),
+            refused: refused(rendered),
+            needs_refused: rendered.contains("\u{e001}_refused"),
+            ..Self::default()
+        };
+        let mut text = String::new();
+        for line in tidy(rendered).lines() {
+            if line.starts_with("- rule:") {
+                block.rules += 1;
+            }
+            if let Some(output) = line.strip_prefix("  output: ") {
+                block.text(&text);
+                text.clear();
+                block.parts.push(Part::Output(output.to_owned()));
+            } else {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        block.text(&text);
+        block
+    }
+
+    fn text(&mut self, text: &str) {
+        for part in text.split_inclusive(['\u{e000}', '\u{e001}']) {
+            let stand_in = match part.chars().next_back() {
+                Some('\u{e000}') => Some(Part::Policy),
+                Some('\u{e001}') => Some(Part::Id),
+                _ => None,
+            };
+            let literal = part.trim_end_matches(['\u{e000}', '\u{e001}']);
+            self.parts.extend((!literal.is_empty()).then(|| Part::Text(literal.to_owned())));
+            self.parts.extend(stand_in);
+        }
+    }
+
+    /// Writes the block for one policy.
+    pub(super) fn write(&self, policy: &str, id: &str, outputs: &mut Outputs, out: &mut String) {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Policy => out.push_str(policy),
+                Part::Id => out.push_str(id),
+                Part::Output(output) => outputs.write(output, out),
+            }
+        }
+    }
+}
+
+/// The outputs written so far: one that comes again is an alias of the first.
+#[derive(Debug, Default)]
+pub(super) struct Outputs(Vec<String>);
+
+impl Outputs {
+    fn write(&mut self, output: &str, out: &mut String) {
+        match self.0.iter().position(|o| o == output) {
+            Some(index) => out.push_str(&format!("  output: *output{}\n", index + 1)),
+            None => {
+                self.0.push(output.to_owned());
+                out.push_str(&format!("  output: &output{} {output}\n", self.0.len()));
+            }
+        }
+    }
+}
+
+/// What stands after `ID and` in the condition of the Violation rule.
+fn refused(rendered: &str) -> Option<String> {
+    let mut lines = rendered.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(" Violation (")));
+    let condition = lines.find_map(|l| l.strip_prefix("  condition: "))?;
+    Some(condition.strip_prefix(ID)?.strip_prefix(" and ")?.to_owned())
+}
+
+/// The names of shared macros and lists in a text.
+pub(super) fn shared_names(text: &str) -> BTreeSet<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split(|c| !word(c)).filter(|w| w.starts_with("psps_")).map(str::to_owned).collect()
+}
+
+/// An empty line before every item (and the comment above it), none within.
+pub(super) fn tidy(text: &str) -> String {
+    let mut tidy = String::with_capacity(text.len());
+    let mut commented = false;
+    for line in text.lines().map(str::trim_end).filter(|l| !l.is_empty()) {
+        let comment = line.starts_with('#');
+        if (comment || line.starts_with("- ")) && !commented {
+            tidy.push('\n');
+        }
+        commented = comment;
+        tidy.push_str(line);
+        tidy.push('\n');
+    }
+    tidy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stand_ins_are_written_as_the_policy_s_names() {
+        let block = Block::new("- rule: PSP \u{e000} Violation (x)\n  condition: \u{e001} and psps_x\n  output: \"o\"\n");
+        let (mut outputs, mut text) = (Outputs::default(), String::new());
+        block.write("a-b", "psp_a_b", &mut outputs, &mut text);
+        block.write("c", "psp_c", &mut outputs, &mut text);
+        assert_eq!(
+            text,
+            "\n- rule: PSP a-b Violation (x)\n  condition: psp_a_b and psps_x\n  output: &output1 \"o\"\n\
+             \n- rule: PSP c Violation (x)\n  condition: psp_c and psps_x\n  output: *output1\n"
+        );
+        assert_eq!((block.rules, block.refused.as_deref()), (1, Some("psps_x")));
+        assert!(block.shared.contains("psps_x"));
+    }
+}

@@ -1,0 +1,168 @@
+//! The README tells the truth: its commands are run, its outputs, tables and examples compared.
+//!
+//! `UPDATE_EXPECTED=1 cargo test --test readme` writes them.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod snapshot;
+
+use std::fs;
+
+use psp2falco::falco::{Event, RuleSet, Source, load};
+use psp2falco::psp::Field;
+use psp2falco::read;
+use psp2falco::render::{self, AuditObject};
+use psp2falco::report;
+use psp2falco::restrictions;
+use serde_json::json;
+use snapshot::{check, root};
+
+const TUNING: &str = "fixtures/tuning/psp_tuning.yaml";
+const EVERY_FIELD: &str = "fixtures/psp/policies/every-field.yaml";
+const RESTRICTED: &str = "fixtures/psp/policies/kubernetes-restricted.yaml";
+
+#[test]
+fn the_readme_is_up_to_date() {
+    let path = root().join("README.md");
+    let mut text = fs::read_to_string(&path).unwrap();
+    let tuning = fs::read_to_string(root().join(TUNING)).unwrap();
+    text = between(&text, "tuning", &format!("```yaml\n{tuning}```\n"));
+    text = between(&text, "coverage", &coverage());
+    #[cfg(unix)]
+    {
+        text = with_outputs(&text);
+    }
+    snapshot::report(&check(&path, &text).err().into_iter().collect::<Vec<_>>(), "readme");
+}
+
+/// `text` with what stands between two markers replaced.
+fn between(text: &str, marker: &str, new: &str) -> String {
+    let (open, close) = (format!("<!-- {marker} -->\n"), format!("<!-- /{marker} -->\n"));
+    let (before, rest) = text.split_once(&open).unwrap_or_else(|| panic!("README.md: no {open}"));
+    let (_, after) = rest.split_once(&close).unwrap_or_else(|| panic!("README.md: no {close}"));
+    format!("{before}{open}{new}{close}{after}")
+}
+
+/// The table of all fields, for a policy that restricts each.
+fn coverage() -> String {
+    let inventory = read(EVERY_FIELD);
+    let policy = &inventory.policies[0].policy;
+    let mut table = String::from(
+        "| field | what the policy refused (`Violation`) | what it corrected (`Lost Default`) | fidelity |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for field in Field::ALL {
+        let mapped = restrictions::map(field, policy);
+        let fidelity = report::fidelity(policy, &mapped, AuditObject::Response);
+        let refuses = mapped.refuses.unwrap_or_default();
+        let corrects = mapped.corrects.or(mapped.note).unwrap_or_default();
+        table.push_str(&format!("| `{field}` | {refuses} | {corrects} | {} |\n", fidelity.name()));
+    }
+    table
+}
+
+fn read(path: &str) -> read::Inventory {
+    read::read(&[read::Source::Path(root().join(path))], &read::Options::default()).unwrap()
+}
+
+/// The README with the true output after each command of its `console` blocks. They run one after the other in a
+/// folder of their own where `fixtures` is at hand; `cargo run --release --` stands for the program.
+#[cfg(unix)]
+fn with_outputs(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root().join("fixtures"), folder.path().join("fixtures")).unwrap();
+    let mut new = String::new();
+    let mut in_block = false;
+    for line in text.lines() {
+        let fence = line.starts_with("```");
+        if !in_block || fence || line.starts_with("$ ") {
+            new.push_str(line);
+            new.push('\n');
+        }
+        if fence {
+            in_block = line == "```console";
+        } else if let Some(command) = line.strip_prefix("$ ").filter(|_| in_block) {
+            new.push_str(&output(command, folder.path()));
+        }
+    }
+    new
+}
+
+/// What a terminal shows of `command`.
+#[cfg(unix)]
+fn output(command: &str, folder: &std::path::Path) -> String {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_psp2falco"));
+    let found_first = program.parent().unwrap().display().to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let command = command.replace("cargo run --release --", "psp2falco");
+    let output = std::process::Command::new("sh")
+        .args(["-c", &format!("{{ {command}\n}} 2>&1")])
+        .env("PATH", format!("{found_first}:{path}"))
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.trim().is_empty(), "README.md: {command} prints nothing");
+    text
+}
+
+/// The restricted policy's rules with the README's tuning on top.
+fn tuned() -> RuleSet {
+    let rules = render::audit_rules(&read(RESTRICTED).policies, &render::Options::default()).unwrap().text;
+    let tuning = fs::read_to_string(root().join(TUNING)).unwrap();
+    let loaded = load(&[Source { name: "rules", text: &rules }, Source { name: "tuning", text: &tuning }]);
+    assert!(loaded.findings.is_empty(), "{:?}", loaded.findings);
+    loaded.rules.unwrap()
+}
+
+/// The alerts on a privileged pod with an NFS volume.
+fn alerts(rules: &RuleSet, namespace: &str, name: &str, impersonated: Option<&str>) -> Vec<(String, String)> {
+    let pod = json!({
+        "kind": "Pod", "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "volumes": [{"name": "v", "nfs": {"server": "s", "path": "/"}}],
+            "containers": [{
+                "name": "c", "image": "example/web", "resources": {},
+                "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+                "imagePullPolicy": "Always", "securityContext": {"privileged": true},
+            }],
+            "restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "securityContext": {},
+        },
+    });
+    let mut event = json!({
+        "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "RequestResponse", "auditID": "1",
+        "stage": "ResponseComplete", "requestURI": format!("/api/v1/namespaces/{namespace}/pods"), "verb": "create",
+        "user": {"username": "someone", "groups": ["system:authenticated"]},
+        "objectRef": {"resource": "pods", "namespace": namespace, "name": name, "apiVersion": "v1"},
+        "responseStatus": {"metadata": {}, "code": 201},
+        "requestObject": pod, "responseObject": pod,
+        "requestReceivedTimestamp": "2024-01-01T00:00:00.000000Z", "stageTimestamp": "2024-01-01T00:00:00.000000Z",
+    });
+    if let Some(name) = impersonated {
+        event["impersonatedUser"] = json!({"username": name});
+    }
+    let line = event.to_string();
+    let event = Event::parse(line.as_bytes()).unwrap();
+    rules
+        .alerts(&event)
+        .into_iter()
+        .map(|rule| (rule.name.clone(), rule.priority.name().to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_tuning_example_does_what_it_says() {
+    let rules = tuned();
+    let alerts = |namespace: &str, name: &str, impersonated| alerts(&rules, namespace, name, impersonated);
+    let expected = |rule: &str, priority: &str| (rule.to_owned(), priority.to_owned());
+
+    let plain = alerts("web", "shop-1", None);
+    assert!(plain.contains(&expected("PSP restricted Violation (privileged)", "Critical")), "{plain:?}");
+    assert!(plain.contains(&expected("PSP restricted Violation (volumes)", "Notice")), "{plain:?}");
+    assert!(!alerts("monitoring", "shop-1", None).is_empty());
+    assert!(!alerts("web", "shop-1", Some("somebody-else")).is_empty());
+
+    assert_eq!(alerts("kube-system", "shop-1", None), []);
+    assert_eq!(alerts("web", "shop-1", Some("break-glass")), []);
+    assert_eq!(alerts("monitoring", "node-exporter-x", None), []);
+}
