@@ -53,11 +53,11 @@ pub struct Rules {
 
     /// How many containers of a pod to count, where AppArmor annotations have to be counted against them; a larger
     /// pod that needs it raises an alert of its own.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_containers: u16,
 
     /// How many volumes of a pod to number, where a policy has read-only host paths; likewise.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_volumes: u16,
 
     /// Templates that replace the built-in ones: DIR/audit/FIELD.yaml.hbs.

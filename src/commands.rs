@@ -63,13 +63,12 @@ fn read_input(input: &Input, err: &mut dyn std::io::Write) -> Result<Inventory> 
         writeln!(err, "warning: {warning}")?;
     }
     if inventory.policies.is_empty() {
-        let passed: Vec<String> = inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        let instead = if passed.is_empty() { "nothing".to_owned() } else { passed.join(", ") };
-        let skipped = match inventory.skipped_files {
-            0 => String::new(),
-            n => format!("; {n} files are no manifests"),
-        };
-        bail!("{}: no PodSecurityPolicy found, but {instead}{skipped}", names(input));
+        let mut found: Vec<String> = inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        if inventory.skipped_files > 0 {
+            found.push(format!("{} not manifests", inventory.skipped_files));
+        }
+        let found = if found.is_empty() { "nothing at all".to_owned() } else { found.join(", ") };
+        bail!("{}: no PodSecurityPolicy here; found {found}", names(input));
     }
     Ok(inventory)
 }

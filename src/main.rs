@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         // a reader that has seen enough is no fault
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(err, "error: {error:#}");
+            let _ = writeln!(err, "{error:#}");
             ExitCode::from(2)
         }
     }

@@ -205,7 +205,7 @@ fn overwrites_its_own_file_and_no_other_without_force() {
     let refused = convert(&["-o", "mine.yaml"]).failed();
     assert_eq!(
         refused.lines().last().unwrap(),
-        "error: mine.yaml: was not written by psp2falco; choose another file, or overwrite it with --force"
+        "mine.yaml: was not written by psp2falco; choose another file, or overwrite it with --force"
     );
     assert_eq!(fs::read_to_string(temp.path().join("mine.yaml")).unwrap(), "- list: mine\n  items: []\n");
     convert(&["-o", "mine.yaml", "--force"]).done();
@@ -251,7 +251,7 @@ fn all_errors_come_in_one_run_with_their_places() {
     ]);
     let errors = run_in(temp.path(), &["convert", "p", "-o", "old.yaml"], "").failed();
     let expected = [
-        "error: p/ranges.yaml:8:39: spec.fsGroup.ranges[0]: min 20 is greater than max 10",
+        "p/ranges.yaml:8:39: spec.fsGroup.ranges[0]: min 20 is greater than max 10",
         "p/typo.yaml:5:3: spec.privilegd: unknown field \"privilegd\"; did you mean privileged?",
         "p/z-same.yaml:3:18: metadata.name: the policy \"small\" is already defined at p/fine.yaml:3:18; remove one of the two",
     ];
@@ -262,7 +262,7 @@ fn all_errors_come_in_one_run_with_their_places() {
 #[test]
 fn places_of_standard_input_name_it() {
     let errors = run_in(root(), &["convert", "-"], "kind: PodSecurityPolicy\nmetadata: {name: x}\n").failed();
-    assert!(errors.starts_with("error: stdin:1:1: apiVersion: missing; "), "{errors}");
+    assert!(errors.starts_with("stdin:1:1: apiVersion: missing; "), "{errors}");
 }
 
 #[test]
@@ -276,13 +276,13 @@ fn input_without_a_policy_is_an_error_that_says_what_was_there() {
         ("others/readme.txt", "hello"),
     ]);
     let errors = |path: &str| run_in(temp.path(), &["convert", path], "").failed();
-    assert!(errors("empty").starts_with("error: empty: no PodSecurityPolicy found"), "{}", errors("empty"));
+    assert!(errors("empty").starts_with("empty: no PodSecurityPolicy here; found "), "{}", errors("empty"));
     let others = errors("others");
     assert!(
-        others.starts_with("error: others: no PodSecurityPolicy found, but 1 ConfigMap, 2 Service"),
+        others.starts_with("others: no PodSecurityPolicy here; found 1 ConfigMap, 2 Service, 1 not manifests"),
         "{others}"
     );
-    assert_eq!(errors("absent"), "error: absent: no such file or folder; check the path\n");
+    assert_eq!(errors("absent"), "absent: no such file or folder; check the path\n");
     assert_eq!(run(&["convert"]).code, Some(2), "a path is required");
 }
 
@@ -301,7 +301,7 @@ fn strict_refuses_what_the_api_server_would_have_refused() {
     assert!(lenient.err.starts_with("warning: stdin:5:3: spec.fsGroup"), "{}", lenient.err);
     lenient.done();
     let errors = run_in(root(), &["convert", "--strict", "-"], &text).failed();
-    assert!(errors.starts_with("error: stdin:5:3: spec.fsGroup"), "{errors}");
+    assert!(errors.starts_with("stdin:5:3: spec.fsGroup"), "{errors}");
 }
 
 /// The condition of the macro `name` in `rules`.

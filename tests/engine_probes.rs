@@ -1,5 +1,7 @@
 //! The recorded answers of a real Falco: which conditions load, with which error, and which events they match.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic")]
+
 use psp2falco::falco::{Event, Severity, Source, load};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -40,7 +42,11 @@ fn answer(condition: &str, events: &[(String, Event<'_>)]) -> Result<BTreeSet<St
     };
     let unmodelled = rules.rules().iter().find_map(|r| r.not_modelled.as_ref());
     assert_eq!(unmodelled, None, "{condition}");
-    Ok(events.iter().filter(|(_, event)| !rules.alerts(event).is_empty()).map(|(name, _)| name.clone()).collect())
+    Ok(events
+        .iter()
+        .filter(|(_, event)| !rules.alerts(event).is_empty())
+        .map(|(name, _)| name.clone())
+        .collect())
 }
 
 fn disagreement(probe: &Value, events: &[(String, Event<'_>)]) -> Option<String> {

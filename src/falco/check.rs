@@ -1,24 +1,24 @@
 //! Comparisons and outputs: does Falco accept them, and what do they compile to.
 
-use super::catalog::{FieldInfo, FieldType, catalog};
+use super::catalog::{FieldType, catalog};
 use super::condition::{
-    Arg, Call, Check, Expr, Field, Modifier, Op, Operand, Pos, Rhs, Transformer, parse, parse_operand,
+    Arg, Call, Check, Field, Modifier, Op, Operand, Pos, Rhs, Transformer, parse_operand,
 };
 use super::eval::{Compare, Kind, Node, Program, Source, Test, TextTest, Values};
 use super::extract::Extractor;
+use super::fields::known_field;
 use super::glob::{Glob, Paths};
+use super::literals::{comparable, fits, literal_number};
 use super::output::{Output, Part, Shown};
-use super::posix::Pattern;
+use super::posix::{Pattern, PatternError};
 use super::rules::Severity;
-use std::collections::{BTreeSet, HashMap};
+use super::warnings::{is_event_type, warn, warn_deprecated, warn_unsafe, warn_value};
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// The longest literal, in bytes.
-pub const MAX_LITERAL: usize = 255;
-
 /// Compiled regular expressions, by pattern.
-pub(crate) type Patterns = HashMap<String, Result<Arc<Pattern>, String>>;
+pub(crate) type Patterns = HashMap<String, Result<Arc<Pattern>, PatternError>>;
 
 const CONDITION: &str = super::compile::CONDITION;
 
@@ -40,23 +40,23 @@ impl Problem {
 }
 
 /// Why something is refused.
-struct Refusal {
-    message: String,
-    unknown: bool,
+pub(crate) struct Refusal {
+    pub(crate) message: String,
+    pub(crate) unknown: bool,
 }
 
-type Checked<T> = Result<T, Refusal>;
+pub(crate) type Checked<T> = Result<T, Refusal>;
 
-fn refuse<T>(message: impl Into<String>) -> Checked<T> {
+pub(crate) fn refuse<T>(message: impl Into<String>) -> Checked<T> {
     Err(Refusal { message: message.into(), unknown: false })
 }
 
 /// An operand with its type.
 #[derive(Debug, Clone)]
-struct Typed {
+pub(crate) struct Typed {
     id: usize,
-    kind: FieldType,
-    list: bool,
+    pub(crate) kind: FieldType,
+    pub(crate) list: bool,
     /// The type before transformers, which `join` and `concat` look at.
     base: (FieldType, bool),
     /// What Falco calls it in messages.
@@ -123,7 +123,12 @@ impl Checker {
     }
 
     /// Checks one comparison and compiles it.
-    pub(crate) fn check(&mut self, check: &Check, source: &str, problems: &mut Vec<Problem>) -> Option<usize> {
+    pub(crate) fn check(
+        &mut self,
+        check: &Check,
+        source: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<usize> {
         warn_unsafe(check, problems);
         warn_deprecated(check, problems);
         let key = check.to_string();
@@ -200,7 +205,13 @@ impl Checker {
             Some(extractor) if source == "k8s_audit" => {
                 let count = self.fields.len();
                 let number = *self.fields.entry(field.to_string()).or_insert(count);
-                Source::Field(extractor, number)
+                match extractor {
+                    Extractor::Pointer(keys) => match self.program.paths.number(&keys) {
+                        Some(path) => Source::Pointer(path, number),
+                        None => Source::Field(Extractor::Whole, number),
+                    },
+                    other => Source::Field(other, number),
+                }
             }
             _ => {
                 if source == "k8s_audit" {
@@ -210,7 +221,14 @@ impl Checker {
             }
         };
         let (kind, list) = (info.kind, info.list);
-        Ok(Typed { id: self.add(origin), kind, list, base: (kind, list), name: info.name.to_owned(), joined: false })
+        Ok(Typed {
+            id: self.add(origin),
+            kind,
+            list,
+            base: (kind, list),
+            name: info.name.to_owned(),
+            joined: false,
+        })
     }
 
     fn call(&mut self, call: &Call, source: &str) -> Checked<Typed> {
@@ -250,7 +268,14 @@ impl Checker {
                 let items: Checked<Vec<Typed>> = items.iter().map(|i| self.arg(i, source)).collect();
                 let items = items?.iter().map(|i| (i.id, i.base.0.is_number())).collect();
                 let id = self.add(Source::List(items));
-                Ok(Typed { id, kind: text.0, list: true, base: (text.0, true), name: "NA".into(), joined: false })
+                Ok(Typed {
+                    id,
+                    kind: text.0,
+                    list: true,
+                    base: (text.0, true),
+                    name: "NA".into(),
+                    joined: false,
+                })
             }
         }
     }
@@ -323,18 +348,19 @@ impl Checker {
         self.unmodelled = Some("the transformer getopt is not modelled".into());
         let id = self.add(Source::Unmodelled);
         let list = call.arg.is_none();
-        Ok(Typed { id, kind: FieldType::Text, list, base: (FieldType::Text, false), name: "NA".into(), joined: true })
+        Ok(Typed {
+            id,
+            kind: FieldType::Text,
+            list,
+            base: (FieldType::Text, false),
+            name: "NA".into(),
+            joined: true,
+        })
     }
 
     // ---- right sides ----
 
-    fn compare_operand(
-        &mut self,
-        op: Op,
-        left: &Typed,
-        right: &Operand,
-        source: &str,
-    ) -> Checked<Compare> {
+    fn compare_operand(&mut self, op: Op, left: &Typed, right: &Operand, source: &str) -> Checked<Compare> {
         let right = self.operand(right, source)?;
         if matches!(op, Op::Pmatch | Op::Regex) {
             let name = op.name().to_ascii_uppercase();
@@ -344,7 +370,8 @@ impl Checker {
             return refuse("field type 'IPNET' doesn't support right-hand side fields");
         }
         if left.joined {
-            let reason = "Falco 0.44.1 crashes when the result of join, concat or getopt is compared with a field";
+            let reason =
+                "Falco 0.44.1 crashes when the result of join, concat or getopt is compared with a field";
             self.unmodelled = Some(reason.into());
             return Ok(Compare::Operand(op, right.id, Kind::Text));
         }
@@ -411,9 +438,9 @@ impl Checker {
             (Op::Pmatch, ..) => {
                 let mut paths = Paths::default();
                 values.iter().for_each(|v| paths.add(v.as_bytes()));
-                if paths.is_ambiguous() {
-                    self.unmodelled =
-                        Some("with several patterns beside each other, what pmatch does is left to chance".into());
+                if paths.is_odd() {
+                    let reason = "what pmatch does with several patterns beside each other is left to chance";
+                    self.unmodelled = Some(reason.into());
                 }
                 TextTest::Below(paths)
             }
@@ -431,13 +458,25 @@ impl Checker {
         let bytes = value.as_bytes();
         Ok(match op {
             Op::Contains => TextTest::Contains(Box::new(memchr::memmem::Finder::new(bytes).into_owned())),
-            Op::Glob | Op::IGlob => TextTest::Glob(Glob::new(bytes, op == Op::IGlob)),
+            Op::Glob | Op::IGlob => {
+                let glob = Glob::new(bytes, op == Op::IGlob);
+                if glob.is_odd {
+                    self.unmodelled = Some("the pattern has a class in brackets that is not modelled".into());
+                }
+                TextTest::Glob(glob)
+            }
             Op::Regex => {
                 let pattern = self.patterns.entry(value.to_owned());
                 let pattern = pattern.or_insert_with(|| Pattern::new(value).map(Arc::new));
                 match pattern {
                     Ok(pattern) => TextTest::Regex(Arc::clone(pattern)),
-                    Err(message) => return refuse(format!("invalid regex pattern: {message}")),
+                    Err(PatternError::Invalid(message)) => {
+                        return refuse(format!("invalid regex pattern: {message}"));
+                    }
+                    Err(PatternError::TooLarge) => {
+                        self.unmodelled = Some("the regular expression takes too much memory".into());
+                        TextTest::Several(Modifier::AnyOf, Vec::new())
+                    }
                 }
             }
             _ => TextTest::Literal(op, bytes.to_vec()),
@@ -505,9 +544,8 @@ impl Checker {
                 continue;
             };
             let parsed = parse_operand(part).map_err(|e| Refusal { message: e.message, unknown: false });
-            let checked = parsed.and_then(|(operand, length)| {
-                self.operand(&operand, source).map(|_| (operand, length))
-            });
+            let checked = parsed
+                .and_then(|(operand, length)| self.operand(&operand, source).map(|_| (operand, length)));
             match checked {
                 Ok(found) => return Ok(found),
                 Err(error) => {
@@ -572,301 +610,4 @@ fn shown_name(field: &Field) -> String {
     }
     name.push_str("\"]");
     name
-}
-
-// ---- fields ----
-
-/// Whether `text` is a field of the source, or a transformer over such fields.
-pub(crate) fn is_left_side(text: &str, source: &str) -> bool {
-    fn known(operand: &Operand, source: &str) -> bool {
-        match operand {
-            Operand::Field(field) => known_field(&field.name, field.arg.as_deref(), source).is_ok(),
-            Operand::Call(call) => call.args.iter().all(|arg| known_arg(arg, source)),
-        }
-    }
-    fn known_arg(arg: &Arg, source: &str) -> bool {
-        match arg {
-            Arg::Operand(operand) => known(operand, source),
-            Arg::Text(_) => true,
-            Arg::List(args) => args.iter().all(|arg| known_arg(arg, source)),
-        }
-    }
-    parse_operand(text).is_ok_and(|(operand, length)| length == text.len() && known(&operand, source))
-}
-
-/// The field that `name[arg]` reads on events of a source.
-fn known_field(name: &str, arg: Option<&str>, source: &str) -> Checked<&'static FieldInfo> {
-    let full = arg.map_or_else(|| name.to_owned(), |arg| format!("{name}[{arg}]"));
-    let Some(info) = catalog().find(name, source) else {
-        if let Some(longest) = needs_argument(name, source).filter(|_| arg.is_none()) {
-            return refuse(format!("filter '{name}': {longest} requires an argument but none provided"));
-        }
-        return Err(no_field(name, &full, source));
-    };
-    if !info.is_plugin() {
-        return match (arg, info.argument) {
-            (Some(_), None) => Err(no_field(name, &full, source)),
-            (None, Some(argument)) if argument.required => {
-                refuse(format!("filter '{full}': {name} requires an argument but none provided"))
-            }
-            _ => Ok(info),
-        };
-    }
-    let Some(arg) = arg else {
-        if info.argument.is_some_and(|a| a.required) {
-            return refuse(format!("filter '{full}': {name} requires an argument but none provided"));
-        }
-        return Ok(info);
-    };
-    // Plugins' fields are read up to the first blank and the first closing bracket.
-    if let Some((cut, _)) = full.split_once(' ') {
-        let what =
-            if cut.ends_with('[') { "terminates with incomplete argument brackets" } else { "has unbalanced argument brackets" };
-        return refuse(format!("filter '{cut}': {name} {what}"));
-    }
-    let text = arg.split(']').next().unwrap_or_default();
-    let Some(argument) = info.argument else {
-        return refuse(format!(
-            "filter '{full}': {name} does not allow nor require an argument but one is provided: {text}"
-        ));
-    };
-    if argument.index && !argument.key {
-        check_index(&full, name, text)?;
-    }
-    if text.len() < arg.len() {
-        return Err(no_field(name, &full, source));
-    }
-    if name == "ka.req.volume.hostpath" && arg.is_empty() {
-        return refuse(format!("filter '{full}': k8saudit fails on an empty argument of {name}"));
-    }
-    Ok(info)
-}
-
-/// The plugin's field that Falco finds at the start of an unknown name, if that takes an argument.
-fn needs_argument(name: &str, source: &str) -> Option<&'static str> {
-    let fields = catalog().fields().filter(|f| f.is_plugin() && f.sources.contains(&source));
-    let longest = fields.filter(|f| name.starts_with(f.name)).max_by_key(|f| f.name.len())?;
-    longest.argument.is_some_and(|a| a.required).then_some(longest.name)
-}
-
-fn check_index(full: &str, name: &str, text: &str) -> Checked<()> {
-    let wrong = if text.bytes().any(|b| !b.is_ascii_digit()) {
-        "not composed only by digits"
-    } else if text.is_empty() || (text.len() > 1 && text.starts_with('0')) {
-        "starting with 0"
-    } else if text.parse::<u64>().is_err() {
-        "not representable on 64 bit"
-    } else {
-        return Ok(());
-    };
-    refuse(format!("filter {full} {name} has an invalid index argument {wrong}: {text}"))
-}
-
-fn no_field(name: &str, full: &str, source: &str) -> Refusal {
-    let mut message = format!("filter_check called with nonexistent field {full}");
-    if let Some(info) = catalog().any(name).filter(|f| !f.sources.contains(&source)) {
-        let _ = write!(message, " (the field is for rules with source: {})", info.sources.join(" or "));
-    } else if let Some(near) = catalog().nearest(name, source).filter(|f| f.name != name) {
-        let _ = write!(message, " (did you mean {}?)", near.name);
-    }
-    Refusal { message, unknown: true }
-}
-
-// ---- operators and literals ----
-
-fn comparable(op: Op, left: &Typed) -> Checked<()> {
-    use FieldType::{Address, Bool, Bytes, Dynamic, Network, Text, Unsigned};
-    let equality = matches!(op, Op::Eq | Op::Ne | Op::In | Op::Intersects);
-    let (fine, kind) = match (left.kind, left.list) {
-        _ if op == Op::Exists => return Ok(()),
-        (Text | Unsigned(64) | Bool | Address | Network, true) => {
-            let fine = matches!(op, Op::In | Op::Intersects);
-            if fine {
-                return Ok(());
-            }
-            return refuse(format!("filter error: '{}' operator not supported list filters", op.name()));
-        }
-        (kind, true) => {
-            let name = kind.name();
-            return refuse(format!("filter error: list filters are not supported for type '{name}'"));
-        }
-        (Dynamic, _) => return Ok(()),
-        (Text, _) => (!matches!(op, Op::BContains | Op::BStartsWith), "string"),
-        (Bytes, _) => {
-            let fine = matches!(
-                op,
-                Op::Contains | Op::StartsWith | Op::EndsWith | Op::BContains | Op::BStartsWith
-            );
-            (equality || fine, "buffer")
-        }
-        (Bool, _) => (equality, "numeric"),
-        (Address | Network, _) => (equality, "ip address and network"),
-        _ => (equality || op.is_ordering(), "numeric"),
-    };
-    if fine {
-        return Ok(());
-    }
-    refuse(format!("filter error: '{}' operator not supported for {kind} filters", op.name()))
-}
-
-fn fits(value: &str) -> Checked<()> {
-    if value.len() <= MAX_LITERAL {
-        return Ok(());
-    }
-    // The length includes the terminator.
-    refuse(format!(
-        "filter parameter too long (used={}, available={}):{value}",
-        value.len() + 1,
-        MAX_LITERAL + 1
-    ))
-}
-
-fn literal_number(kind: FieldType, text: &str) -> Checked<u64> {
-    let digits = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-    let (negative, digits) = match digits.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, digits.strip_prefix('+').unwrap_or(digits)),
-    };
-    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    match kind {
-        FieldType::Bool if text == "true" => Ok(1),
-        FieldType::Bool if text == "false" => Ok(0),
-        FieldType::Bool => refuse(format!("filter error: unrecognized boolean value {text}")),
-        FieldType::Address if text.parse::<std::net::IpAddr>().is_err() => {
-            let version = if text.contains('.') { "IPv4" } else { "IPv6" };
-            refuse(format!("unrecognized {version} address {text}"))
-        }
-        FieldType::Network if !is_network(text) => refuse(format!("unrecognized IP network {text}")),
-        FieldType::Address | FieldType::Network | FieldType::Port | FieldType::Dynamic => Ok(0),
-        _ if !is_number => refuse(format!("{text} is not a valid number")),
-        _ => {
-            let value = digits.parse().unwrap_or(u64::MAX);
-            Ok(if negative { u64::wrapping_neg(value) } else { value })
-        }
-    }
-}
-
-fn is_network(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    let most = if address.contains('.') { 32 } else { 128 };
-    address.parse::<std::net::IpAddr>().is_ok() && bits.parse::<u8>().is_ok_and(|b| b <= most)
-}
-
-// ---- warnings ----
-
-fn warn(problems: &mut Vec<Problem>, code: &'static str, pos: Pos, message: String) {
-    problems.push(Problem { severity: Severity::Warning, code, message, pos, unknown: false });
-}
-
-/// Comparing an audit field with `<NA>` is always false since its plugin leaves missing fields missing.
-fn warn_unsafe(check: &Check, problems: &mut Vec<Problem>) {
-    let is_unsafe = last_field(&check.left).is_some_and(|f| f.starts_with("ka.") || f.starts_with("jevt."));
-    let is_equality = matches!(check.op, Op::Eq | Op::Ne | Op::In | Op::Intersects | Op::Pmatch);
-    let names_na = match &check.right {
-        Rhs::Value(value) => value == "<NA>",
-        Rhs::List(values) => values.iter().any(|v| v == "<NA>"),
-        _ => false,
-    };
-    if is_unsafe && is_equality && check.modifier.is_none() && names_na {
-        let message = "Comparing a field value with <NA> is unsafe; to test for presence, use 'exists'".into();
-        warn(problems, "LOAD_UNSAFE_NA_CHECK", check.right_pos, message);
-    }
-}
-
-fn last_field(operand: &Operand) -> Option<&str> {
-    match operand {
-        Operand::Field(field) => Some(&field.name),
-        Operand::Call(call) => call.args.iter().rev().find_map(|arg| match arg {
-            Arg::Operand(operand) => last_field(operand),
-            _ => None,
-        }),
-    }
-}
-
-fn warn_deprecated(check: &Check, problems: &mut Vec<Problem>) {
-    let right = match &check.right {
-        Rhs::Operand(operand) => Some(operand),
-        _ => None,
-    };
-    for name in [Some(&check.left), right].into_iter().flatten().filter_map(last_field) {
-        if catalog().any(name).is_some_and(|f| f.deprecated) {
-            let message = match name {
-                "evt.dir" => {
-                    "due to the drop of enter events, 'evt.dir = <' always evaluates to true, and 'evt.dir = >' \
-                     always evaluates to false. The rule expression can be simplified by removing the condition \
-                     on 'evt.dir'"
-                        .to_owned()
-                }
-                _ => format!("the field {name} is not available due to the drop of enter events."),
-            };
-            warn(problems, "LOAD_DEPRECATED_ITEM", check.pos, message);
-        }
-    }
-}
-
-/// Falco warns about literals that look like a mistake.
-fn warn_value(check: &Check, value: &str, source: &str, problems: &mut Vec<Problem>) {
-    const CODE: &str = "LOAD_COMPILE_CONDITION";
-    let pos = check.right_pos;
-    if check.op == Op::Regex && is_plain_pattern(value) {
-        let message = format!(
-            "regex check with '{value}' may be optimized with simpler operators such as '=', 'contains', \
-             'startswith', 'endswith'"
-        );
-        warn(problems, CODE, pos, message);
-    }
-    let bare: String = value.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    if let Ok(Expr::Check(parsed)) = parse(&format!("{bare} exists"))
-        && let Operand::Field(field) = &parsed.left
-        && known_field(&field.name, field.arg.as_deref(), source).is_ok()
-    {
-        let message = format!("'{value}' may be a valid field misused as a const string value");
-        warn(problems, CODE, pos, message);
-    }
-    let calls = ["val", "tolower", "toupper", "b64", "basename", "len", "join", "concat", "getopt"];
-    let is_call = |name: &&str| bare.strip_prefix(*name).is_some_and(|rest| rest.starts_with('('));
-    if bare.ends_with(')') && calls.iter().any(is_call) {
-        let message = format!("'{value}' may be a valid field transformer misused as a const string value");
-        warn(problems, CODE, pos, message);
-    }
-}
-
-/// Whether a pattern does nothing that a plain operator could not do, in Falco's judgement.
-fn is_plain_pattern(pattern: &str) -> bool {
-    let bytes = pattern.as_bytes();
-    let len = bytes.len();
-    let mut i = 0;
-    while let Some(byte) = bytes.get(i) {
-        let anchor = (i == 0 && *byte == b'^') || (i + 1 == len && *byte == b'$');
-        let at_end = (i == 0 && len > 1) || i + 2 == len;
-        let any = at_end && *byte == b'.' && matches!(bytes.get(i + 1), Some(b'+' | b'*' | b'?'));
-        if any {
-            i += 1;
-        } else if !anchor && b".+*?^$()[]{}|\\".contains(byte) {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
-fn is_event_type(operand: &Operand) -> bool {
-    matches!(operand, Operand::Field(field) if field.name == "evt.type")
-}
-
-/// The event types that a comparison names, and whether it excludes them; none when it is about something else.
-pub(crate) fn event_types(check: &Check) -> Option<(BTreeSet<String>, bool)> {
-    if !is_event_type(&check.left) || check.modifier.is_some() {
-        return None;
-    }
-    let names = match &check.right {
-        Rhs::Value(value) => BTreeSet::from([value.clone()]),
-        Rhs::List(values) => values.iter().cloned().collect(),
-        _ => return None,
-    };
-    match check.op {
-        Op::Eq | Op::In => Some((names, false)),
-        Op::Ne => Some((names, true)),
-        _ => None,
-    }
 }

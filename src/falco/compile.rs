@@ -3,9 +3,11 @@
 use super::check::{Checker, Problem};
 use super::condition::{Expr, Pos, parse};
 use super::eval::{Node as Compiled, Program};
-use super::lists::{List, Resolved, prepare, quoted};
+use super::exceptions::with_exceptions;
+use super::items::VALIDATE;
+use super::lists::{List, Resolved, prepare};
 use super::output::Output;
-use super::reader::{Collector, Entry, Exception, Located, RuleInfo, Text, VALIDATE, has_modifier};
+use super::reader::{Collector, Located, RuleInfo, Text};
 use super::rules::{Rule, Severity, Source};
 use super::yaml::Place;
 use std::collections::{BTreeSet, HashMap};
@@ -15,7 +17,7 @@ pub(crate) const CONDITION: &str = "LOAD_ERR_COMPILE_CONDITION";
 const OUTPUT: &str = "LOAD_ERR_COMPILE_OUTPUT";
 
 /// How deep conditions may nest when macros are put in.
-const MAX_DEPTH: usize = 1000;
+const MAX_DEPTH: usize = 300;
 
 /// A parsed condition and how to find places in it.
 struct Condition {
@@ -39,11 +41,20 @@ struct Compiler<'c> {
     lists: Vec<List>,
     macros: Vec<Macro>,
     macro_names: HashMap<&'c str, usize>,
-    findings: Vec<(Severity, &'static str, (usize, Place), String, String)>,
+    findings: Vec<Report>,
     checker: Checker,
     /// The macros that are compiled, by source and number.
     compiled: HashMap<(String, usize), Result<usize, Vec<Found>>>,
     event_types: HashMap<(usize, bool), EventTypes>,
+}
+
+/// A finding that is not yet among the collector's.
+struct Report {
+    severity: Severity,
+    code: &'static str,
+    at: (usize, Place),
+    item: String,
+    message: String,
 }
 
 /// A problem with its place.
@@ -74,13 +85,13 @@ pub(crate) fn compile(collector: &mut Collector<'_>) -> (Arc<Program>, Vec<Rule>
         rules.extend(compiler.rule(rule));
     }
     // Falco stops at errors, before it looks for what is unused.
-    if compiler.findings.iter().all(|f| f.0 != Severity::Error) {
+    if compiler.findings.iter().all(|f| f.severity != Severity::Error) {
         compiler.report_unused(collector);
     }
     let Compiler { findings, checker, .. } = compiler;
     let (program, patterns) = checker.finish();
     collector.patterns = patterns;
-    for (severity, code, at, item, message) in findings {
+    for Report { severity, code, at, item, message } in findings {
         collector.find(severity, code, at, &item, message);
     }
     let program = Arc::new(program);
@@ -91,8 +102,16 @@ pub(crate) fn compile(collector: &mut Collector<'_>) -> (Arc<Program>, Vec<Rule>
 }
 
 impl<'c> Compiler<'c> {
-    fn report(&mut self, severity: Severity, code: &'static str, at: (usize, Place), item: &str, message: &str) {
-        self.findings.push((severity, code, at, item.to_owned(), message.to_owned()));
+    fn report(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        at: (usize, Place),
+        item: &str,
+        message: &str,
+    ) {
+        let (item, message) = (item.to_owned(), message.to_owned());
+        self.findings.push(Report { severity, code, at, item, message });
     }
 
     fn error(&mut self, code: &'static str, at: (usize, Place), item: &str, message: &str) {
@@ -134,14 +153,7 @@ impl<'c> Compiler<'c> {
             let item = format!("macro '{}'", info.name);
             let condition = self.parse(&info.condition, &item);
             let broken = condition.is_none();
-            self.macros.push(Macro {
-                item,
-                at: info.at.clone(),
-                condition,
-                used: false,
-                broken,
-                height: 0,
-            });
+            self.macros.push(Macro { item, at: info.at.clone(), condition, used: false, broken, height: 0 });
         }
     }
 
@@ -180,30 +192,28 @@ impl<'c> Compiler<'c> {
 
     /// Finds loops and nesting depths, without recursion.
     fn measure_macros(&mut self, references: &[Vec<(usize, usize, Pos)>]) {
-        let mut done = vec![false; references.len()];
+        let mut states = vec![State::New; references.len()];
         for start in 0..references.len() {
             let mut path = vec![(start, 0)];
             while let Some((id, next)) = path.pop() {
-                let is_done = |done: &[bool], id: usize| done.get(id).copied().unwrap_or(true);
-                if is_done(&done, id) {
-                    continue;
-                }
+                let Some(state) = states.get_mut(id).filter(|s| **s != State::Done) else { continue };
                 let references = references.get(id).map_or(&[][..], Vec::as_slice);
                 let Some((target, _, pos)) = references.get(next) else {
+                    *state = State::Done;
                     self.settle_macro(id, references);
-                    if let Some(done) = done.get_mut(id) {
-                        *done = true;
-                    }
                     continue;
                 };
+                *state = State::OnPath;
                 path.push((id, next + 1));
-                if path.iter().any(|(on_path, _)| on_path == target) {
-                    // Falco names the first macro that it enters a second time; it does not count the start.
-                    let named = if *target == start { path.get(1).map_or(start, |(id, _)| *id) } else { *target };
-                    self.macro_loop(id, named, *pos);
-                    self.break_macro(*target);
-                } else if !is_done(&done, *target) {
-                    path.push((*target, 0));
+                match states.get(*target) {
+                    Some(State::OnPath) => {
+                        // Falco names the first macro that it enters a second time, not counting the start.
+                        let first = path.get(1).map_or(start, |(id, _)| *id);
+                        self.macro_loop(id, if *target == start { first } else { *target }, *pos);
+                        self.break_macro(*target);
+                    }
+                    Some(State::New) => path.push((*target, 0)),
+                    _ => {}
                 }
             }
         }
@@ -229,7 +239,7 @@ impl<'c> Compiler<'c> {
         }
         let own = self.macros.get(id).and_then(|m| m.condition.as_ref()).map_or(0, |c| depth(&c.expr));
         let height = height.max(own);
-        if height > MAX_DEPTH {
+        if height > MAX_DEPTH && !broken {
             self.too_deep(id);
             broken = true;
         }
@@ -446,8 +456,7 @@ impl<'c> Compiler<'c> {
         if matches!(&types, EventTypes::Only(names) if !names.is_empty() && names.len() <= 100) {
             return;
         }
-        let message =
-            "Rule matches too many evt.type values. This has a significant performance penalty.";
+        let message = "Rule matches too many evt.type values. This has a significant performance penalty.";
         let at = (info.at.file, info.at.node.place);
         self.report(Severity::Warning, "LOAD_NO_EVTTYPE", at, item, message);
     }
@@ -476,13 +485,21 @@ impl<'c> Compiler<'c> {
                 self.event_types.insert((id, negated), types.clone());
                 types
             }
-            Expr::Check(check) => match super::check::event_types(check) {
+            Expr::Check(check) => match super::warnings::event_types(check) {
                 None => EventTypes::all(),
                 Some((names, excluded)) if excluded != negated => EventTypes::Except(names),
                 Some((names, _)) => EventTypes::Only(names),
             },
         }
     }
+}
+
+/// How far a macro has been looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    OnPath,
+    Done,
 }
 
 /// The event types that a condition can be true for.
@@ -536,70 +553,5 @@ fn depth(expr: &Expr) -> usize {
         Expr::And(children) | Expr::Or(children) => 1 + children.iter().map(depth).max().unwrap_or(0),
         Expr::Not(child) => 1 + depth(child),
         Expr::Macro(..) | Expr::Check(_) => 1,
-    }
-}
-
-/// A rule's condition with its exceptions added, as Falco writes them.
-fn with_exceptions(condition: &Text, exceptions: &[Exception]) -> Result<Text, (Located, String)> {
-    let mut out = Text { text: format!("({})", condition.text), parts: Vec::new() };
-    // The opening parenthesis shifts everything.
-    out.parts = condition.parts.iter().map(|(at, part)| (at + 1, part.clone())).collect();
-    for exception in exceptions {
-        let text = exception_text(exception).map_err(|message| (exception.at.clone(), message))?;
-        if let Some(text) = text {
-            out.parts.push((out.text.len(), exception.at.clone()));
-            out.text.push_str(" and not ");
-            out.text.push_str(&text);
-        }
-    }
-    Ok(out)
-}
-
-fn exception_text(exception: &Exception) -> Result<Option<String>, String> {
-    let (fields, comps) = match (&exception.fields, &exception.comps) {
-        (Some(Entry::One(field)), comps) => {
-            // Falco fills in no operator when exceptions are replaced.
-            let comp = comps.as_ref().map_or("", Entry::text);
-            return single_field(field, comp, &exception.values);
-        }
-        (Some(Entry::List(fields)), Some(Entry::List(comps))) if fields.len() == comps.len() => (fields, comps),
-        (Some(Entry::List(_)), _) => return Err("Fields and comps lists must have equal length".into()),
-        (None, _) => return Ok(None),
-    };
-    let mut rows = Vec::new();
-    for row in &exception.values {
-        let values = match row {
-            Entry::List(values) if values.len() == fields.len() => values,
-            _ => return Err("Fields and values lists must have equal length".into()),
-        };
-        let checks = fields.iter().zip(comps).zip(values).map(|((field, comp), value)| {
-            format!(" {} {} {}", field.text(), comp.text(), exception_value(comp.text(), value))
-        });
-        rows.push(format!("({})", checks.collect::<Vec<_>>().join(" and ")));
-    }
-    Ok((!rows.is_empty()).then(|| format!("({})", rows.join(" or "))))
-}
-
-fn single_field(field: &str, comp: &str, values: &[Entry]) -> Result<Option<String>, String> {
-    let mut items = Vec::new();
-    for value in values {
-        match value {
-            Entry::One(text) => items.push(quoted(text)),
-            Entry::List(_) => return Err("Expected values array to contain a list of strings".into()),
-        }
-    }
-    Ok((!items.is_empty()).then(|| format!("({field} {comp} ({}))", items.join(", "))))
-}
-
-fn exception_value(comp: &str, value: &Entry) -> String {
-    let takes_list = matches!(comp, "in" | "intersects" | "pmatch") || has_modifier(comp);
-    match value {
-        Entry::List(items) => {
-            let items: Vec<String> = items.iter().map(|i| quoted(i.text())).collect();
-            format!("({})", items.join(", "))
-        }
-        Entry::One(text) if takes_list && !text.starts_with('(') => format!("({text})"),
-        Entry::One(text) if takes_list => text.clone(),
-        Entry::One(text) => quoted(text),
     }
 }

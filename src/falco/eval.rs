@@ -7,11 +7,12 @@
 use super::condition::{Modifier, Op, Transformer};
 use super::event::Event;
 use super::extract::{Extracted, Extractor, as_u64, number_text};
-use super::glob::{Glob, Paths};
+use super::glob::{Glob, Paths as PathTree};
+use super::json::{Index, NodeId};
 use super::posix::{Pattern, is_plain};
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What was read of an event.
@@ -32,6 +33,31 @@ pub(crate) struct Program {
     pub(crate) shared: Vec<Node>,
     /// The number of different fields.
     pub(crate) fields: usize,
+    /// The JSON pointers that are read, and those that they start with.
+    pub(crate) paths: Paths,
+}
+
+/// JSON pointers as a tree, so that what several start with is looked up once an event.
+#[derive(Debug, Default)]
+pub(crate) struct Paths {
+    /// The path that each extends (none: the root), and by which key.
+    steps: Vec<(Option<usize>, String)>,
+    numbers: HashMap<(Option<usize>, String), usize>,
+}
+
+impl Paths {
+    /// The number of a path, which is added if it is new.
+    pub(crate) fn number(&mut self, keys: &[String]) -> Option<usize> {
+        keys.iter().fold(None, |parent, key| {
+            let step = (parent, key.clone());
+            let next = self.steps.len();
+            let number = *self.numbers.entry(step.clone()).or_insert(next);
+            if number == next {
+                self.steps.push(step);
+            }
+            Some(number)
+        })
+    }
 }
 
 /// Where a value comes from; other operands by number.
@@ -39,6 +65,8 @@ pub(crate) struct Program {
 pub(crate) enum Source {
     /// A field and its number.
     Field(Extractor, usize),
+    /// A JSON pointer's path and its field number.
+    Pointer(usize, usize),
     /// A field that this model cannot read.
     Unmodelled,
     Text(Vec<u8>),
@@ -92,7 +120,7 @@ pub(crate) enum TextTest {
     Contains(Box<memchr::memmem::Finder<'static>>),
     Glob(Glob),
     In(Values),
-    Below(Paths),
+    Below(PathTree),
     Regex(Arc<Pattern>),
     Several(Modifier, Vec<Self>),
 }
@@ -124,6 +152,8 @@ pub(crate) struct Run<'e, 'p> {
     values: Vec<OnceCell<Extracted<'e>>>,
     tests: Vec<Cell<Option<bool>>>,
     shared: Vec<Cell<Option<bool>>>,
+    /// Where the paths lead, as far as they were followed.
+    paths: Vec<Cell<Option<Option<NodeId>>>>,
     /// The event's epoch when this was last emptied.
     epoch: usize,
     /// Which fields the current rule has read, when that is counted.
@@ -138,6 +168,7 @@ impl<'e, 'p> Run<'e, 'p> {
             values: Vec::new(),
             tests: vec![Cell::new(None); program.tests.len()],
             shared: vec![Cell::new(None); program.shared.len()],
+            paths: vec![Cell::new(None); program.paths.steps.len()],
             epoch: event.epoch(),
             read: None,
         };
@@ -171,6 +202,7 @@ impl<'e, 'p> Run<'e, 'p> {
     fn forget(&mut self) {
         self.values.iter_mut().for_each(|value| *value = OnceCell::new());
         self.tests.iter().chain(&self.shared).for_each(|result| result.set(None));
+        self.paths.iter().for_each(|path| path.set(None));
         if let Some(read) = &self.read {
             read.borrow_mut().fill(false);
         }
@@ -215,18 +247,15 @@ impl<'e, 'p> Run<'e, 'p> {
             (Compare::Elements { all: false, set }, Extracted::Many(values)) => {
                 values.iter().any(|v| set.contains(v))
             }
-            (Compare::Text(text), Extracted::One(value)) => text.holds(value, || self.is_plain(value)),
+            (Compare::Text(text), Extracted::One(value)) => text.holds(value, || match value {
+                // Part of the event's text, which is looked at once.
+                Cow::Borrowed(_) => self.event.is_plain(),
+                Cow::Owned(bytes) => is_plain(bytes),
+            }),
             (Compare::Number(op, number), Extracted::One(value)) => orders(*op, &as_u64(value), number),
             (Compare::NumberIn(numbers), Extracted::One(value)) => numbers.contains(&as_u64(value)),
             (Compare::Operand(op, right, kind), left) => compare(*op, *kind, left, self.value(*right)),
             _ => false,
-        }
-    }
-
-    fn is_plain(&self, value: &Cow<'_, [u8]>) -> bool {
-        match value {
-            Cow::Borrowed(_) => self.event.is_plain(),
-            Cow::Owned(bytes) => is_plain(bytes),
         }
     }
 
@@ -241,11 +270,12 @@ impl<'e, 'p> Run<'e, 'p> {
     fn extract(&self, operand: usize) -> Extracted<'e> {
         match self.program.operands.get(operand) {
             Some(Source::Field(extractor, field)) => {
-                if let Some(slot) = self.read.as_ref().map(RefCell::borrow_mut).as_mut().and_then(|r| r.get_mut(*field))
-                {
-                    *slot = true;
-                }
+                self.count(*field);
                 extractor.extract(self.event)
+            }
+            Some(Source::Pointer(path, field)) => {
+                self.count(*field);
+                Extracted::one(self.follow(*path).map(|id| self.event.json().text_of(id)))
             }
             Some(Source::Text(text)) => Extracted::One(Cow::Owned(text.clone())),
             Some(Source::List(items)) => self.list(items),
@@ -254,6 +284,41 @@ impl<'e, 'p> Run<'e, 'p> {
             Some(Source::Concat(parts)) => self.concat(parts),
             Some(Source::Unmodelled) | None => Extracted::Missing,
         }
+    }
+
+    fn count(&self, field: usize) {
+        if let Some(read) = &self.read
+            && let Some(slot) = read.borrow_mut().get_mut(field)
+        {
+            *slot = true;
+        }
+    }
+
+    /// Where a path leads.
+    fn follow(&self, path: usize) -> Option<NodeId> {
+        let slot = self.paths.get(path)?;
+        if let Some(found) = slot.get() {
+            return found;
+        }
+        // The steps not yet taken, the last one first.
+        let mut steps = vec![path];
+        let mut start = Some(Index::ROOT);
+        while let Some((Some(parent), _)) = steps.last().and_then(|s| self.program.paths.steps.get(*s)) {
+            if let Some(found) = self.paths.get(*parent).and_then(Cell::get) {
+                start = found;
+                break;
+            }
+            steps.push(*parent);
+        }
+        let reader = self.event.json();
+        for step in steps.into_iter().rev() {
+            let key = self.program.paths.steps.get(step).map_or("", |(_, key)| key);
+            start = start.and_then(|id| reader.get(id, key));
+            if let Some(slot) = self.paths.get(step) {
+                slot.set(Some(start));
+            }
+        }
+        start
     }
 
     fn list(&self, items: &[(usize, bool)]) -> Extracted<'e> {
@@ -272,7 +337,8 @@ impl<'e, 'p> Run<'e, 'p> {
     }
 
     fn join(&self, separator: usize, list: usize) -> Extracted<'e> {
-        let (Extracted::One(separator), Some(values)) = (self.value(separator), values(self.value(list))) else {
+        let (Extracted::One(separator), Some(values)) = (self.value(separator), values(self.value(list)))
+        else {
             return Extracted::Missing;
         };
         let values: Vec<&[u8]> = values.iter().map(|v| c_string(v)).collect();
@@ -282,7 +348,9 @@ impl<'e, 'p> Run<'e, 'p> {
     fn concat(&self, parts: &[usize]) -> Extracted<'e> {
         let mut all = Vec::new();
         for part in parts {
-            let Some(value) = values(self.value(*part)).and_then(<[_]>::first) else { return Extracted::Missing };
+            let Some(value) = values(self.value(*part)).and_then(<[_]>::first) else {
+                return Extracted::Missing;
+            };
             all.extend_from_slice(c_string(value));
         }
         Extracted::One(Cow::Owned(all))
@@ -389,7 +457,9 @@ fn compare(op: Op, kind: Kind, left: &Extracted<'_>, right: &Extracted<'_>) -> b
             Op::Intersects => left.iter().any(|v| right.contains(v)),
             _ => false,
         },
-        (Extracted::One(left), Extracted::One(right), Kind::Number) => orders(op, &as_u64(left), &as_u64(right)),
+        (Extracted::One(left), Extracted::One(right), Kind::Number) => {
+            orders(op, &as_u64(left), &as_u64(right))
+        }
         (Extracted::One(left), Extracted::One(right), Kind::Text) => match op {
             Op::In | Op::Intersects => trimmed(left) == &**right,
             _ => literal(op, c_string(left), c_string(right)),
@@ -428,7 +498,9 @@ impl TextTest {
                 match modifier {
                     Modifier::AnyOf => tests.iter().any(|t| holds(&t)),
                     Modifier::AllOf => !tests.is_empty() && tests.iter().all(|t| holds(&t)),
-                    Modifier::OneOf => tests.iter().filter(holds).nth(1).is_none() && tests.iter().any(|t| holds(&t)),
+                    Modifier::OneOf => {
+                        tests.iter().filter(holds).nth(1).is_none() && tests.iter().any(|t| holds(&t))
+                    }
                 }
             }
         }

@@ -176,7 +176,9 @@ fn events_of<'t, 'a>(
     slicer: Slicer<'t, 'a>,
 ) -> Result<Vec<Result<Event<'a>, EventError>>, EventError> {
     let found = event_ranges(text, &index)?;
-    if found == [0..text.len()] {
+    if let [only] = found.as_slice()
+        && only.len() == text.len()
+    {
         return Ok(vec![Event::new(slicer(text), index)]);
     }
     let event = |range: Range<usize>| {
@@ -297,7 +299,8 @@ mod tests {
         assert_eq!(count(&format!("[{EVENT},{{}}]")), Err(EventError::NotAnEvent));
         assert_eq!(count("7"), Err(EventError::NotAnEvent));
         assert_eq!(Event::parse(br#"{"kind":"Event"}"#).unwrap_err(), EventError::NoTimestamp);
-        let spaced = Event::parse(br#" { "kind" : "Event", "stageTimestamp":"2026-11-23T02:47:11Z" } "#).unwrap();
+        let spaced =
+            Event::parse(br#" { "kind" : "Event", "stageTimestamp":"2026-11-23T02:47:11Z" } "#).unwrap();
         assert_eq!(spaced.text(), br#"{"kind":"Event","stageTimestamp":"2026-11-23T02:47:11Z"}"#);
     }
 

@@ -20,7 +20,7 @@ pub(crate) enum Extracted<'e> {
 }
 
 impl<'e> Extracted<'e> {
-    fn one(value: Option<Bytes<'e>>) -> Self {
+    pub(crate) fn one(value: Option<Bytes<'e>>) -> Self {
         value.map_or(Self::Missing, |v| Self::One(c_string(v)))
     }
 
@@ -206,7 +206,9 @@ impl Extractor {
             "req.binding.role" => &["requestObject", "roleRef", "name"],
             "req.configmap.obj" => &["requestObject", "data"],
             "req.pod.host_ipc" => &["requestObject", "spec", "hostIPC"],
-            "req.pod.host_network" | "req.container.host_network" => &["requestObject", "spec", "hostNetwork"],
+            "req.pod.host_network" | "req.container.host_network" => {
+                &["requestObject", "spec", "hostNetwork"]
+            }
             "req.pod.host_pid" => &["requestObject", "spec", "hostPID"],
             "req.pod.run_as_user" => &["requestObject", "spec", "securityContext", "runAsUser"],
             "req.pod.run_as_group" => &["requestObject", "spec", "securityContext", "runAsGroup"],
@@ -420,8 +422,7 @@ impl<'e> Audit<'e> {
         let join = |id: &NodeId| {
             let is_text = |id: NodeId| self.0.kind(id) == Kind::String;
             let words = (self.0.kind(*id) == Kind::Array).then(|| self.0.items(*id))?;
-            let words: Option<Vec<Bytes<'e>>> =
-                words.map(|w| is_text(w).then(|| self.0.string(w))).collect();
+            let words: Option<Vec<Bytes<'e>>> = words.map(|w| is_text(w).then(|| self.0.string(w))).collect();
             Some(Cow::Owned(words?.join(&b' ')))
         };
         found.iter().flatten().map(join).collect()
@@ -637,7 +638,8 @@ fn bare_length(text: &[u8]) -> Option<usize> {
         rest = fraction.get(digits(fraction)..)?;
     }
     if let Some(exponent) = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E")) {
-        let exponent = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        let exponent =
+            exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
         fine &= digits(exponent) > 0;
         rest = exponent.get(digits(exponent)..)?;
     }

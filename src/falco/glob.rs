@@ -7,6 +7,8 @@ use std::collections::HashMap;
 pub(crate) struct Glob {
     tokens: Vec<Token>,
     any_case: bool,
+    /// Something in its brackets means what only the C library's own code can tell.
+    pub(crate) is_odd: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ enum Token {
 impl Glob {
     pub(crate) fn new(pattern: &[u8], any_case: bool) -> Self {
         let mut tokens = Vec::new();
+        let mut is_odd = false;
         let mut rest = pattern;
         while let Some((byte, tail)) = rest.split_first() {
             rest = tail;
@@ -35,7 +38,7 @@ impl Glob {
                     }
                     None => Token::Never,
                 },
-                b'[' => match class(rest, any_case) {
+                b'[' => match class(rest, any_case, &mut is_odd) {
                     Some((set, tail)) => {
                         rest = tail;
                         Token::Class(set)
@@ -45,7 +48,7 @@ impl Glob {
                 other => Token::Byte(*other),
             });
         }
-        Self { tokens, any_case }
+        Self { tokens, any_case, is_odd }
     }
 
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
@@ -89,7 +92,7 @@ impl Glob {
 }
 
 /// Reads a bracket expression whose `[` has been read; none when it never ends.
-fn class(text: &[u8], any_case: bool) -> Option<(Box<[bool; 256]>, &[u8])> {
+fn class<'t>(text: &'t [u8], any_case: bool, is_odd: &mut bool) -> Option<(Box<[bool; 256]>, &'t [u8])> {
     let negated = matches!(text.first(), Some(b'!' | b'^'));
     let mut rest = if negated { text.get(1..)? } else { text };
     let mut set = Box::new([false; 256]);
@@ -101,12 +104,15 @@ fn class(text: &[u8], any_case: bool) -> Option<(Box<[bool; 256]>, &[u8])> {
             break;
         }
         first = false;
-        if *byte == b'['
-            && let Some((name, tail)) = named(tail)
-        {
-            add(&mut set, |b| is_named(name, b));
-            rest = tail;
-            continue;
+        if *byte == b'[' && matches!(tail.first(), Some(b':' | b'.' | b'=')) {
+            match named(tail).filter(|(name, _)| !any_case || !matches!(*name, b"upper" | b"lower")) {
+                Some((name, tail)) => {
+                    add(&mut set, |b| is_named(name, b));
+                    rest = tail;
+                    continue;
+                }
+                None => *is_odd = true,
+            }
         }
         let (low, tail) = class_byte(rest)?;
         rest = tail;
@@ -141,12 +147,18 @@ fn add(set: &mut [bool; 256], belongs: impl Fn(u8) -> bool) {
     }
 }
 
-/// The name in `[:alpha:]`, whose first bracket has been read.
+/// The known name in `[:alpha:]`, whose first bracket has been read.
 fn named(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = text.strip_prefix(b":")?;
     let end = inner.windows(2).position(|w| w == b":]")?;
-    Some((inner.get(..end)?, inner.get(end + 2..)?))
+    let (name, rest) = (inner.get(..end)?, inner.get(end + 2..)?);
+    NAMES.contains(&name).then_some((name, rest))
 }
+
+const NAMES: [&[u8]; 12] = [
+    b"alnum", b"alpha", b"blank", b"cntrl", b"digit", b"graph", b"lower", b"print", b"punct", b"space",
+    b"upper", b"xdigit",
+];
 
 fn is_named(name: &[u8], b: u8) -> bool {
     match name {
@@ -208,10 +220,12 @@ impl Paths {
         self.plain.get_mut(part)
     }
 
-    /// Whether two patterns stand beside each other, whose order Falco leaves to chance.
-    pub(crate) fn is_ambiguous(&self) -> bool {
+    /// Whether two patterns stand beside each other, whose order Falco leaves to chance (it can crash on them),
+    /// or one is odd.
+    pub(crate) fn is_odd(&self) -> bool {
         let below = self.plain.values().chain(self.globs.iter().map(|(_, _, below)| below));
-        self.globs.len() > 1 || below.flatten().any(|b| b.is_ambiguous())
+        let odd = |(_, glob, _): &(Vec<u8>, Glob, Below)| glob.is_odd;
+        self.globs.len() > 1 || self.globs.iter().any(odd) || below.flatten().any(|b| b.is_odd())
     }
 
     /// Whether the path is one of these or lies below one.
@@ -259,7 +273,8 @@ mod tests {
         ] {
             assert!(Glob::new(pattern.as_bytes(), false).matches(text.as_bytes()), "{pattern} {text}");
         }
-        for (pattern, text) in [("a", "A"), ("?", ""), ("*a", "b"), ("a\\", "a"), ("[a-b]", "c"), ("ab", "a")] {
+        for (pattern, text) in [("a", "A"), ("?", ""), ("*a", "b"), ("a\\", "a"), ("[a-b]", "c"), ("ab", "a")]
+        {
             assert!(!Glob::new(pattern.as_bytes(), false).matches(text.as_bytes()), "{pattern} {text}");
         }
         assert!(Glob::new(b"[a-c]X*", true).matches(b"Bxyz"));
@@ -277,8 +292,8 @@ mod tests {
         for path in ["/", "/var", "/varrun", "/home/a", ""] {
             assert!(!paths.matches(path.as_bytes()), "{path}");
         }
-        assert!(!paths.is_ambiguous());
+        assert!(!paths.is_odd());
         paths.add(b"/home/[a]");
-        assert!(paths.is_ambiguous());
+        assert!(paths.is_odd());
     }
 }

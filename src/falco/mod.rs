@@ -35,20 +35,26 @@ mod compile;
 pub mod condition;
 mod eval;
 mod event;
+mod exceptions;
 mod extract;
+mod fields;
 mod glob;
+mod items;
 mod json;
 mod lists;
+mod literals;
 mod output;
 mod posix;
 mod reader;
 mod rules;
+mod versions;
+mod warnings;
 mod yaml;
 
-pub use check::MAX_LITERAL;
 pub use eval::Extractions;
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};
 pub use json::JsonError;
+pub use literals::MAX_LITERAL;
 pub use rules::{
     ENGINE_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity, Source, load,
 };

@@ -9,8 +9,6 @@ use regex::bytes::{Regex, RegexBuilder};
 
 /// RE2's limit on repetitions, also when they are nested.
 const MAX_REPEAT: u32 = 1000;
-/// About where RE2's memory limit for a compiled pattern lies, in its instructions.
-const MAX_COST: u64 = 80_000;
 const MAX_DEPTH: usize = 150;
 
 /// A compiled pattern.
@@ -22,21 +20,27 @@ pub(crate) struct Pattern {
     within: Option<Regex>,
 }
 
+/// Why a pattern cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PatternError {
+    /// RE2 refuses it, with this message.
+    Invalid(String),
+    /// RE2 takes it, but it needs more memory than this model spends on a pattern.
+    TooLarge,
+}
+
 impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// RE2's message when it would refuse the pattern.
-    pub(crate) fn new(pattern: &str) -> Result<Self, String> {
+    /// When RE2 would refuse the pattern, or when it takes too much memory here.
+    pub(crate) fn new(pattern: &str) -> Result<Self, PatternError> {
         let mut parser = Parser { pattern, pos: 0, depth: 0 };
-        let alternatives = parser.alternatives()?;
+        let alternatives = parser.alternatives().map_err(PatternError::Invalid)?;
         if parser.pos < pattern.len() {
-            return Err(format!("unexpected ): {pattern}"));
+            return Err(PatternError::Invalid(format!("unexpected ): {pattern}")));
         }
-        let tree = alternation(alternatives.clone());
-        if tree.cost > MAX_COST {
-            return Err("pattern too large - compile failed".into());
-        }
+        let tree = alternation(&alternatives);
         let whole = build(&format!(r"\A(?:{})\z", tree.text))?;
         let within = match alternatives.as_slice() {
             [pieces] => open_ended(pieces).map(|text| build(&text)).transpose()?,
@@ -59,9 +63,8 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     memchr::memchr(b'\n', text).is_none() && std::str::from_utf8(text).is_ok()
 }
 
-fn build(text: &str) -> Result<Regex, String> {
-    let regex = RegexBuilder::new(text).multi_line(true).build();
-    regex.map_err(|_| "pattern too large - compile failed".to_owned())
+fn build(text: &str) -> Result<Regex, PatternError> {
+    RegexBuilder::new(text).multi_line(true).build().map_err(|_| PatternError::TooLarge)
 }
 
 /// A part of a pattern, rewritten.
@@ -70,8 +73,6 @@ struct Piece {
     text: String,
     /// The product of nested repetitions.
     repeat: u32,
-    /// About how many instructions RE2 makes of it.
-    cost: u64,
     kind: PieceKind,
 }
 
@@ -84,13 +85,13 @@ enum PieceKind {
 }
 
 impl Piece {
-    fn new(text: impl Into<String>, cost: u64, kind: PieceKind) -> Self {
-        Self { text: text.into(), repeat: 1, cost, kind }
+    fn new(text: impl Into<String>, kind: PieceKind) -> Self {
+        Self { text: text.into(), repeat: 1, kind }
     }
 
     fn char(c: char) -> Self {
         let mut buffer = [0; 4];
-        Self::new(regex::escape(c.encode_utf8(&mut buffer)), c.len_utf8() as u64, PieceKind::Other)
+        Self::new(regex::escape(c.encode_utf8(&mut buffer)), PieceKind::Other)
     }
 }
 
@@ -98,12 +99,11 @@ fn concatenation(pieces: &[Piece]) -> Piece {
     Piece {
         text: pieces.iter().map(|p| p.text.as_str()).collect(),
         repeat: pieces.iter().map(|p| p.repeat).max().unwrap_or(1),
-        cost: pieces.iter().map(|p| p.cost).sum(),
         kind: PieceKind::Other,
     }
 }
 
-fn alternation(alternatives: Vec<Vec<Piece>>) -> Piece {
+fn alternation(alternatives: &[Vec<Piece>]) -> Piece {
     let branches: Vec<Piece> = alternatives.iter().map(|pieces| concatenation(pieces)).collect();
     let mut all = concatenation(&branches);
     all.text = branches.into_iter().map(|b| b.text).collect::<Vec<_>>().join("|");
@@ -208,7 +208,13 @@ impl<'p> Parser<'p> {
         Some((low, high))
     }
 
-    fn count(&self, piece: Option<Piece>, start: usize, low: u32, high: Option<u32>) -> Result<Piece, String> {
+    fn count(
+        &self,
+        piece: Option<Piece>,
+        start: usize,
+        low: u32,
+        high: Option<u32>,
+    ) -> Result<Piece, String> {
         let operator = self.since(start);
         let size = || format!("invalid repetition size: {operator}");
         let most = high.unwrap_or(low);
@@ -220,24 +226,22 @@ impl<'p> Parser<'p> {
         if (low >= 2 || most >= 2) && repeat > MAX_REPEAT {
             return Err(size());
         }
-        let copies = u64::from(most.max(1)) + u64::from(high.is_none());
-        let cost = piece.cost.saturating_add(1).saturating_mul(copies);
-        Ok(Piece { text: format!("(?:{}){operator}", piece.text), repeat, cost, kind: PieceKind::Other })
+        Ok(Piece { text: format!("(?:{}){operator}", piece.text), repeat, kind: PieceKind::Other })
     }
 
     fn atom(&mut self) -> Result<Piece, String> {
         let start = self.pos;
         match self.next() {
             Some('(') => {
-                let inner = alternation(self.alternatives()?);
+                let inner = alternation(&self.alternatives()?);
                 if !self.take(')') {
                     return Err(format!("missing ): {}", self.pattern));
                 }
                 Ok(Piece { text: format!("(?:{})", inner.text), ..inner })
             }
             Some('[') => self.class(start),
-            Some('.') => Ok(Piece::new(".", 10, PieceKind::Dot)),
-            Some(c @ ('^' | '$')) => Ok(Piece::new(c, 1, PieceKind::Anchor)),
+            Some('.') => Ok(Piece::new(".", PieceKind::Dot)),
+            Some(c @ ('^' | '$')) => Ok(Piece::new(c, PieceKind::Anchor)),
             Some('\\') => self.escape(start).map(Piece::char),
             Some(c) => Ok(Piece::char(c)),
             None => Err("unexpected error".into()),
@@ -316,7 +320,7 @@ impl<'p> Parser<'p> {
         }
         self.next();
         text.push(']');
-        Ok(Piece::new(text, 12, PieceKind::Other))
+        Ok(Piece::new(text, PieceKind::Other))
     }
 
     fn class_item(&mut self, text: &mut String, c: char, first: bool) -> Result<(), String> {
@@ -352,8 +356,8 @@ impl<'p> Parser<'p> {
         let whole = rest.get(..end + 4).unwrap_or_default();
         let name = rest.get(2..end + 2).unwrap_or_default();
         let known = [
-            "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
-            "upper", "word", "xdigit",
+            "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+            "space", "upper", "word", "xdigit",
         ];
         if !known.contains(&name.strip_prefix('^').unwrap_or(name)) {
             return Err(format!("invalid character class range: {whole}"));
@@ -385,7 +389,7 @@ fn no_argument(operator: &str) -> String {
 fn repeat(piece: Option<Piece>, operator: &str, c: char) -> Result<Piece, String> {
     let piece = piece.ok_or_else(|| no_argument(operator))?;
     let kind = if piece.kind == PieceKind::Dot && c == '*' { PieceKind::DotStar } else { PieceKind::Other };
-    Ok(Piece { text: format!("(?:{}){c}", piece.text), repeat: piece.repeat, cost: piece.cost + 1, kind })
+    Ok(Piece { text: format!("(?:{}){c}", piece.text), repeat: piece.repeat, kind })
 }
 
 #[cfg(test)]
@@ -421,7 +425,8 @@ mod tests {
         ] {
             assert!(matches(pattern, text), "{pattern} should match {text}");
         }
-        for (pattern, text) in [("[0-9]+", "12a"), (".*x.*", "x\n"), ("a|b", "ab"), ("A", "a"), (".*x", "xy")] {
+        for (pattern, text) in [("[0-9]+", "12a"), (".*x.*", "x\n"), ("a|b", "ab"), ("A", "a"), (".*x", "xy")]
+        {
             assert!(!matches(pattern, text), "{pattern} should not match {text}");
         }
     }
@@ -444,7 +449,12 @@ mod tests {
             ("\\1", "invalid escape sequence: \\1"),
             ("a\\", "trailing \\"),
         ] {
-            assert_eq!(Pattern::new(pattern).unwrap_err(), message, "{pattern}");
+            assert_eq!(
+                Pattern::new(pattern).unwrap_err(),
+                PatternError::Invalid(message.into()),
+                "{pattern}"
+            );
         }
+        assert_eq!(Pattern::new(&".{1000}".repeat(30)).unwrap_err(), PatternError::TooLarge);
     }
 }

@@ -1,17 +1,15 @@
 //! Rules files as items: lists, macros, rules, and how later items change earlier ones.
 
-use super::check::{Patterns, is_left_side};
-use super::condition::Op;
-use super::rules::{ENGINE_VERSION, Finding, PLUGIN_VERSIONS, Priority, Severity, Source};
-use super::yaml::{Node, Place, boolean, documents};
+use super::check::Patterns;
+use super::exceptions::{Exception, append_exception, validate_exception};
+use super::items::{
+    Read, Refusal, VALIDATE, YAML, optional_boolean, optional_sequence, optional_text, refuse, refuse_at,
+    required, required_boolean, required_scalar, required_sequence,
+};
+use super::rules::{Finding, Priority, Severity, Source};
+use super::yaml::{Node, Place, documents};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-
-pub(crate) const VALIDATE: &str = "LOAD_ERR_VALIDATE";
-const YAML: &str = "LOAD_ERR_YAML_VALIDATE";
-
-/// The most entries that a rule's exceptions may have, copies by alias included.
-const MAX_EXCEPTION_ENTRIES: usize = 200_000;
 
 /// A node and the file that it stands in.
 #[derive(Debug, Clone)]
@@ -70,50 +68,6 @@ pub(crate) struct RuleInfo {
     pub(crate) at: Located,
 }
 
-/// A rule's exception.
-#[derive(Debug, Clone)]
-pub(crate) struct Exception {
-    pub(crate) name: String,
-    pub(crate) fields: Option<Entry>,
-    pub(crate) comps: Option<Entry>,
-    pub(crate) values: Vec<Entry>,
-    pub(crate) at: Located,
-}
-
-/// A part of an exception: a text or a list.
-#[derive(Debug, Clone)]
-pub(crate) enum Entry {
-    One(String),
-    List(Vec<Entry>),
-}
-
-impl Entry {
-    /// Its text; a list has none.
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::One(text) => text,
-            Self::List(_) => "",
-        }
-    }
-}
-
-/// Why an item is not taken.
-struct Refusal {
-    code: &'static str,
-    message: String,
-    at: Option<Place>,
-}
-
-type Read<T> = Result<T, Refusal>;
-
-fn refuse<T>(code: &'static str, message: impl Into<String>) -> Read<T> {
-    Err(Refusal { code, message: message.into(), at: None })
-}
-
-fn refuse_at<T>(node: &Node, message: impl Into<String>) -> Read<T> {
-    Err(Refusal { code: YAML, message: message.into(), at: Some(node.place) })
-}
-
 /// The items of all files so far, and everything found wrong.
 #[derive(Debug)]
 pub(crate) struct Collector<'a> {
@@ -128,7 +82,7 @@ pub(crate) struct Collector<'a> {
     next: usize,
     findings: Vec<Finding>,
     seen: HashSet<Finding>,
-    file: usize,
+    pub(crate) file: usize,
     /// The rules that the current file defines.
     defined_here: HashSet<String>,
     /// The regular expressions that were compiled so far.
@@ -179,7 +133,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn warn(&mut self, code: &'static str, node: &Node, item: &str, message: impl Into<String>) {
+    pub(crate) fn warn(&mut self, code: &'static str, node: &Node, item: &str, message: impl Into<String>) {
         self.find(Severity::Warning, code, (self.file, node.place), item, message);
     }
 
@@ -219,10 +173,9 @@ impl<'a> Collector<'a> {
             None => String::new(),
         };
         let result = match kind {
-            _ if node.mapping().is_none() => refuse(
-                YAML,
-                "Unexpected element type. Each element should be a yaml associative array.",
-            ),
+            _ if node.mapping().is_none() => {
+                refuse(YAML, "Unexpected element type. Each element should be a yaml associative array.")
+            }
             Some("required_engine_version") => self.read_engine_version(node, &item),
             Some("required_plugin_versions") => self.read_plugin_versions(node, &item),
             Some("list") => self.read_list(node, &item),
@@ -238,7 +191,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn located(&self, node: &Rc<Node>) -> Located {
+    pub(crate) fn located(&self, node: &Rc<Node>) -> Located {
         Located { file: self.file, node: Rc::clone(node) }
     }
 
@@ -256,103 +209,25 @@ impl<'a> Collector<'a> {
         self.next
     }
 
-    fn warn_unknown_keys(&mut self, node: &Node, item: &str, known: &[&str]) {
+    pub(crate) fn warn_unknown_keys(&mut self, node: &Node, item: &str, known: &[&str]) {
         for (key, _) in node.mapping().unwrap_or_default() {
             let name = key.scalar().unwrap_or_default();
             if !known.contains(&name) {
                 let message = format!("Unknown key '{name}'. The key will be ignored.");
                 self.warn("LOAD_UNKNOWN_KEY", key, item, message);
             } else if node.key(name).is_some_and(|first| !Rc::ptr_eq(first, key)) {
-                self.warn("SCHEMA", key, item, format!("the key '{name}' stands twice; Falco reads the first"));
-            }
-        }
-    }
-
-    // ---- versions ----
-
-    fn read_engine_version(&mut self, node: &Rc<Node>, item: &str) -> Read<()> {
-        let text = required_scalar(node, "required_engine_version")?;
-        let wanted = match text.parse::<u32>() {
-            Ok(minor) => [0, u64::from(minor), 0],
-            Err(_) => match version(text) {
-                Some(version) => version,
-                None => {
-                    return refuse(
-                        YAML,
-                        format!(
-                            "Unable to parse engine version '{text}' as a semver string. Expected \"x.y.z\" semver format."
-                        ),
-                    );
-                }
-            },
-        };
-        if !is_compatible(ENGINE_VERSION, wanted) {
-            let [major, minor, patch] = wanted;
-            return refuse(
-                VALIDATE,
-                format!(
-                    "Rules require engine version {major}.{minor}.{patch}, but engine version is {ENGINE_VERSION}"
-                ),
-            );
-        }
-        self.warn_unknown_keys(node, item, &["required_engine_version"]);
-        Ok(())
-    }
-
-    fn read_plugin_versions(&mut self, node: &Rc<Node>, item: &str) -> Read<()> {
-        let Some(list) = node.get("required_plugin_versions") else { return Ok(()) };
-        let Some(plugins) = list.sequence() else {
-            return refuse_at(list, "Value of required_plugin_versions must be a sequence");
-        };
-        for plugin in plugins {
-            if plugin.mapping().is_none() {
-                return refuse_at(plugin, "Plugin version must be a mapping");
-            }
-            let mut wanted = vec![plugin_version(plugin)?];
-            if let Some(others) = plugin.get("alternatives") {
-                let Some(others) = others.sequence() else {
-                    return refuse_at(others, "Value of plugin version alternatives must be a sequence");
-                };
-                for other in others {
-                    if other.mapping().is_none() {
-                        return refuse_at(other, "Plugin version alternative must be a mapping");
-                    }
-                    wanted.push(plugin_version(other)?);
-                }
-            }
-            self.check_plugin(plugin, &wanted, item)?;
-            self.check_schema_keys(plugin, item, &["name", "version", "alternatives"]);
-        }
-        self.warn_unknown_keys(node, item, &["required_plugin_versions"]);
-        Ok(())
-    }
-
-    fn check_plugin(&mut self, node: &Node, wanted: &[(String, String)], item: &str) -> Read<()> {
-        let mut names = HashSet::new();
-        let mut met = false;
-        for (name, text) in wanted {
-            let Some(version) = version(text) else {
-                return refuse(VALIDATE, format!("Invalid required version '{text}' for plugin '{name}'"));
-            };
-            if !names.insert(name) {
-                return refuse(
-                    VALIDATE,
-                    format!("Defined multiple alternative version requirements for plugin '{name}'"),
+                self.warn(
+                    "SCHEMA",
+                    key,
+                    item,
+                    format!("the key '{name}' stands twice; Falco reads the first"),
                 );
             }
-            met |= PLUGIN_VERSIONS.iter().any(|(n, v)| n == name && is_compatible(v, version));
         }
-        if !met {
-            let wanted: Vec<String> = wanted.iter().map(|(name, version)| format!("{name}:{version}")).collect();
-            let message =
-                format!("Plugin requirement not satisfied, must load one of: {}", wanted.join(", "));
-            self.find(Severity::Error, "PLUGIN_REQUIREMENT", (self.file, node.place), item, message);
-        }
-        Ok(())
     }
 
     /// Falco prints what breaks its schema apart from its warnings, and loads it.
-    fn check_schema_keys(&mut self, node: &Node, item: &str, known: &[&str]) {
+    pub(crate) fn check_schema_keys(&mut self, node: &Node, item: &str, known: &[&str]) {
         for (key, _) in node.mapping().unwrap_or_default() {
             let name = key.scalar().unwrap_or_default();
             if !known.contains(&name) {
@@ -511,7 +386,10 @@ impl<'a> Collector<'a> {
             self.override_rule(node, item, &name, &source, &overrides)?;
         } else if overrides.append_all {
             let update = Update {
-                condition: node.get("condition").map(|_| self.required_text(node, "condition")).transpose()?,
+                condition: node
+                    .get("condition")
+                    .map(|_| self.required_text(node, "condition"))
+                    .transpose()?,
                 exceptions: self.update_exceptions(node, item, true)?,
                 ..Update::default()
             };
@@ -528,7 +406,10 @@ impl<'a> Collector<'a> {
             match self.rule_mut(&name) {
                 Some(rule) => rule.enabled = enabled,
                 None => {
-                    return refuse(VALIDATE, "Rule has 'enabled' key but no rule by that name already exists");
+                    return refuse(
+                        VALIDATE,
+                        "Rule has 'enabled' key but no rule by that name already exists",
+                    );
                 }
             }
         } else {
@@ -593,13 +474,17 @@ impl<'a> Collector<'a> {
         let mut rule = rule;
         for exception in &mut rule.exceptions {
             if exception.fields.is_none() {
-                return refuse(VALIDATE, "Rule exception item must have fields property with a list of fields");
+                return refuse(
+                    VALIDATE,
+                    "Rule exception item must have fields property with a list of fields",
+                );
             }
             validate_exception(&rule.source, exception)?;
         }
         self.number();
         if !self.defined_here.insert(rule.name.clone()) {
-            let message = "the same file has defined a rule with this name before; Falco drops that one silently";
+            let message =
+                "the same file has defined a rule with this name before; Falco drops that one silently";
             self.warn("DUPLICATE_RULE", node, item, message);
         }
         match self.rule_mut(&rule.name) {
@@ -650,7 +535,8 @@ impl<'a> Collector<'a> {
         for key in keys {
             let named = overrides.append.iter().chain(&overrides.replace).any(|k| k == key);
             if let Some(value) = node.get(key).filter(|_| !named) {
-                let message = format!("Unexpected key '{key}': no corresponding entry under 'override' is defined.");
+                let message =
+                    format!("Unexpected key '{key}': no corresponding entry under 'override' is defined.");
                 return refuse_at(value, message);
             }
         }
@@ -729,57 +615,6 @@ impl<'a> Collector<'a> {
         set(&mut rule.warn_evttypes, update.warn_evttypes);
         set(&mut rule.skip_if_unknown_filter, update.skip);
         Ok(())
-    }
-
-    // ---- exceptions ----
-
-    fn update_exceptions(&mut self, node: &Rc<Node>, item: &str, append: bool) -> Read<Option<Vec<Exception>>> {
-        node.get("exceptions").map(|_| self.read_exceptions(node, item, append)).transpose()
-    }
-
-    fn read_exceptions(&mut self, node: &Rc<Node>, item: &str, append: bool) -> Read<Vec<Exception>> {
-        let Some(list) = node.get("exceptions").filter(|n| !n.is_null()) else { return Ok(Vec::new()) };
-        let Some(items) = list.sequence() else {
-            return refuse_at(list, "Rule exceptions must be a sequence");
-        };
-        let mut exceptions: Vec<Exception> = Vec::new();
-        let mut budget = MAX_EXCEPTION_ENTRIES;
-        for node in items {
-            if node.mapping().is_none() {
-                return refuse_at(node, "Rule exception must be a mapping");
-            }
-            let name = required_scalar(node, "name")?.to_owned();
-            if exceptions.iter().any(|e| e.name == name) {
-                let message = format!("Multiple definitions of exception '{name}' in the same rule");
-                self.warn("LOAD_EXCEPTION_NAME_NOT_UNIQUE", node, item, message);
-            }
-            self.check_schema_keys(node, item, &["name", "fields", "comps", "values"]);
-            let fields = match node.get("fields") {
-                None if !append => return refuse_at(node, "Item has no mapping for key 'fields'"),
-                None => None,
-                Some(fields) => read_entry(fields, &mut budget)?,
-            };
-            let comps = node.get("comps").map(|c| read_entry(c, &mut budget)).transpose()?.flatten();
-            let values = match node.get("values") {
-                None => {
-                    if append {
-                        let message = "Overriding/appending exception with no values";
-                        self.warn("LOAD_APPEND_NO_VALUES", node, item, message);
-                    }
-                    Vec::new()
-                }
-                Some(values) => {
-                    let Some(values) = values.sequence() else {
-                        return refuse_at(values, "Rule exception values must be a sequence");
-                    };
-                    let entries: Read<Vec<Option<Entry>>> =
-                        values.iter().map(|v| read_entry(v, &mut budget)).collect();
-                    entries?.into_iter().map(|e| e.unwrap_or(Entry::One(String::new()))).collect()
-                }
-            };
-            exceptions.push(Exception { name, fields, comps, values, at: self.located(node) });
-        }
-        Ok(exceptions)
     }
 }
 
@@ -876,190 +711,10 @@ fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts
 }
 
-fn required<'n>(item: &'n Node, key: &str) -> Read<&'n Rc<Node>> {
-    match item.get(key) {
-        None => refuse(YAML, format!("Item has no mapping for key '{key}'")),
-        Some(node) if node.is_null() => refuse(YAML, format!("Mapping for key '{key}' is empty")),
-        Some(node) => match node.scalar() {
-            None => refuse_at(node, "Value is not a scalar value"),
-            Some("") => refuse_at(node, "Value must be non-empty"),
-            Some(_) => Ok(node),
-        },
-    }
-}
-
-fn required_scalar<'n>(item: &'n Node, key: &str) -> Read<&'n str> {
-    required(item, key).map(|node| node.scalar().unwrap_or_default())
-}
-
-fn required_boolean(item: &Node, key: &str) -> Read<bool> {
-    let node = required(item, key)?;
-    match boolean(node.scalar().unwrap_or_default()) {
-        Some(value) => Ok(value),
-        None => refuse_at(node, "Can't decode YAML scalar value"),
-    }
-}
-
-fn optional_boolean(item: &Node, key: &str) -> Read<Option<bool>> {
-    item.get(key).map(|_| required_boolean(item, key)).transpose()
-}
-
-/// A text that may be missing, nothing or empty.
-fn optional_text(item: &Node, key: &str) -> Read<Option<String>> {
-    match item.get(key) {
-        None => Ok(None),
-        Some(node) if node.is_null() => Ok(None),
-        Some(node) => match node.scalar() {
-            None => refuse_at(node, "Value is not a scalar value"),
-            Some(text) => Ok(Some(text.to_owned())),
-        },
-    }
-}
-
-fn required_sequence(item: &Node, key: &str) -> Read<Vec<String>> {
-    if item.get(key).is_none() {
-        return refuse(YAML, format!("Item has no mapping for key '{key}'"));
-    }
-    optional_sequence(item, key)
-}
-
-fn optional_sequence(item: &Node, key: &str) -> Read<Vec<String>> {
-    let Some(node) = item.get(key) else { return Ok(Vec::new()) };
-    let Some(items) = node.sequence() else { return refuse_at(node, "Value is not a sequence") };
-    let text = |item: &Rc<Node>| match item.scalar() {
-        Some(text) => Ok(text.to_owned()),
-        None => refuse_at(item, "sequence value is not scalar"),
-    };
-    items.iter().map(text).collect()
-}
-
 fn read_priority(node: &Node) -> Read<Priority> {
     let text = required_scalar(node, "priority")?;
     match Priority::parse(text) {
         Some(priority) => Ok(priority),
         None => refuse_at(node.get("priority").map_or(node, |n| n), "Invalid priority"),
     }
-}
-
-fn plugin_version(node: &Node) -> Read<(String, String)> {
-    Ok((required_scalar(node, "name")?.to_owned(), required_scalar(node, "version")?.to_owned()))
-}
-
-/// A version's three numbers; what follows them is left aside.
-fn version(text: &str) -> Option<[u64; 3]> {
-    let mut rest = text;
-    let mut out = [0; 3];
-    for (i, slot) in out.iter_mut().enumerate() {
-        rest = if i == 0 { rest } else { rest.strip_prefix('.')? };
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, tail) = rest.split_at_checked(digits)?;
-        *slot = number.parse().ok()?;
-        rest = tail;
-    }
-    Some(out)
-}
-
-/// Whether version `have` does for those who want `wanted`: the same major version, and no older.
-fn is_compatible(have: &str, wanted: [u64; 3]) -> bool {
-    let Some(have) = version(have) else { return false };
-    have.first() == wanted.first() && have >= wanted
-}
-
-/// Reads a text or a list of them. What is neither is nothing.
-fn read_entry(node: &Node, budget: &mut usize) -> Read<Option<Entry>> {
-    *budget = match budget.checked_sub(1) {
-        Some(left) => left,
-        None => return refuse(YAML, "the exceptions have too many entries"),
-    };
-    if let Some(items) = node.sequence() {
-        let entries: Read<Vec<Option<Entry>>> = items.iter().map(|i| read_entry(i, budget)).collect();
-        let entries = entries?.into_iter().map(|e| e.unwrap_or(Entry::One(String::new())));
-        return Ok(Some(Entry::List(entries.collect())));
-    }
-    match node.scalar() {
-        Some("") => refuse_at(node, "Value must be non-empty"),
-        Some(text) => Ok(Some(Entry::One(text.to_owned()))),
-        None => Ok(None),
-    }
-}
-
-fn append_exception(rule: &mut RuleInfo, mut exception: Exception) -> Read<()> {
-    let Some(previous) = rule.exceptions.iter_mut().find(|e| e.name == exception.name) else {
-        if exception.fields.is_none() {
-            return refuse(VALIDATE, "Rule exception must have fields property with a list of fields");
-        }
-        if exception.values.is_empty() {
-            return refuse(VALIDATE, "Rule exception must have values property with a list of values");
-        }
-        validate_exception(&rule.source, &mut exception)?;
-        rule.exceptions.push(exception);
-        return Ok(());
-    };
-    if exception.fields.is_some() {
-        return refuse(VALIDATE, "Can not append exception fields to existing exception, only values");
-    }
-    if exception.comps.is_some() {
-        return refuse(VALIDATE, "Can not append exception comps to existing exception, only values");
-    }
-    previous.values.extend(exception.values);
-    Ok(())
-}
-
-fn validate_exception(source: &str, exception: &mut Exception) -> Read<()> {
-    let known = |field: &str| !matches!(source, "syscall" | "k8s_audit") || is_left_side(field, source);
-    let unknown =
-        |field: &str| refuse(VALIDATE, format!("'{field}' is not a supported filter field"));
-    match &exception.fields {
-        Some(Entry::List(fields)) => {
-            let fields = fields.clone();
-            let equals = || Entry::List(vec![Entry::One("=".into()); fields.len()]);
-            let comps = exception.comps.get_or_insert_with(equals);
-            let Entry::List(comps) = comps else {
-                return refuse(VALIDATE, "Fields and comps lists must have equal length");
-            };
-            if fields.len() != comps.len() {
-                return refuse(VALIDATE, "Fields and comps lists must have equal length");
-            }
-            for comp in comps {
-                let text = comp.text().trim_ascii().to_owned();
-                if !is_operator(&text) && !has_modifier(&text) {
-                    let message = format!("'{text}' is not a supported comparison operator");
-                    return refuse(VALIDATE, message);
-                }
-                *comp = Entry::One(text);
-            }
-            match fields.iter().find(|f| !known(f.text())) {
-                Some(field) => unknown(field.text()),
-                None => Ok(()),
-            }
-        }
-        Some(Entry::One(field)) => {
-            let comps = exception.comps.get_or_insert_with(|| Entry::One("in".into()));
-            let Entry::One(comp) = comps else {
-                return refuse(VALIDATE, "Fields and comps must both be strings");
-            };
-            *comp = comp.trim_ascii().to_owned();
-            if !matches!(comp.as_str(), "in" | "pmatch" | "intersects") && !has_modifier(comp) {
-                return refuse(
-                    VALIDATE,
-                    "When fields is a single value, comps must be one of (in, pmatch, intersects) or a modifier \
-                     operator (e.g. startswith oneof)",
-                );
-            }
-            if known(field) { Ok(()) } else { unknown(field) }
-        }
-        None => Ok(()),
-    }
-}
-
-fn is_operator(text: &str) -> bool {
-    text == "==" || Op::ALL.iter().any(|op| op.name() == text)
-}
-
-/// Whether it is a string operator with `oneof`, `anyof` or `allof`.
-pub(crate) fn has_modifier(text: &str) -> bool {
-    let Some((op, modifier)) = text.split_once(' ') else { return false };
-    let takes_text = |op: &Op| !op.takes_list() && !op.is_ordering() && *op != Op::Exists;
-    let known = op == "==" || Op::ALL.iter().filter(|o| takes_text(o)).any(|o| o.name() == op);
-    known && matches!(modifier, "oneof" | "anyof" | "allof")
 }

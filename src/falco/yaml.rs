@@ -146,11 +146,8 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
 
 fn scan_error(error: &ScanError) -> YamlError {
     let mark = error.marker();
-    let place = Place {
-        offset: mark.byte_offset().unwrap_or_default(),
-        line: mark.line(),
-        column: mark.col() + 1,
-    };
+    let place =
+        Place { offset: mark.byte_offset().unwrap_or_default(), line: mark.line(), column: mark.col() + 1 };
     YamlError { message: error.info().to_owned(), place }
 }
 

@@ -4,11 +4,6 @@ use serde_json::Value;
 
 /// Prefix of the annotation that names a container's AppArmor profile; the container's name follows.
 const APPARMOR_CONTAINER: &str = "container.apparmor.security.beta.kubernetes.io/";
-/// Annotation that names the seccomp profile of a pod; gone from the server's eyes since Kubernetes 1.27.
-const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
-/// Prefix of the annotation that names a container's seccomp profile.
-const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
-
 /// A view of one pod.
 #[derive(Debug, Clone, Copy)]
 pub struct Pod<'a> {
@@ -85,11 +80,10 @@ impl<'a> Pod<'a> {
         list.into_iter().flatten().filter_map(|s| s.get("name")?.as_str())
     }
 
-    /// The pod's seccomp profile in its annotation spelling: the field, else the annotation.
+    /// The pod's seccomp profile in the spelling of the annotation that it replaced. The API server kept the two in
+    /// step from Kubernetes 1.19 to 1.26; since 1.27 nothing reads the annotation.
     pub fn seccomp(self) -> Option<String> {
-        self.security("seccompProfile")
-            .and_then(profile)
-            .or_else(|| self.annotation(SECCOMP_POD).map(str::to_owned))
+        self.security("seccompProfile").and_then(profile)
     }
 }
 
@@ -138,14 +132,9 @@ impl<'a> Container<'a> {
         })
     }
 
-    /// The container's seccomp profile in its annotation spelling: its field, its annotation, else the pod's.
+    /// The container's seccomp profile, else the pod's, spelt likewise.
     pub fn seccomp(self) -> Option<String> {
-        self.security("seccompProfile")
-            .and_then(profile)
-            .or_else(|| {
-                self.pod.annotation(&format!("{SECCOMP_CONTAINER}{}", self.name())).map(str::to_owned)
-            })
-            .or_else(|| self.pod.seccomp())
+        self.effective("seccompProfile").and_then(profile)
     }
 
     /// The container's AppArmor profile in its annotation spelling: its field, the pod's field (both since

@@ -10,7 +10,7 @@ pub(super) const POLICY: &str = "\u{e000}";
 /// Stands for the policy's macro name while a template renders.
 pub(super) const ID: &str = "\u{e001}";
 
-/// A rendered text, cut at the policy's names and at the outputs of rules.
+/// A rendered text, cut at the policy's names.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     parts: Vec<Part>,
@@ -29,8 +29,6 @@ enum Part {
     Text(String),
     Policy,
     Id,
-    /// The output of a rule, quoted.
-    Output(String),
 }
 
 impl Block {
@@ -39,23 +37,11 @@ impl Block {
         let mut block = Self {
             shared: shared_names(rendered),
             refused: refused(rendered),
-            needs_refused: rendered.contains("\u{e001}_refused"),
+            needs_refused: rendered.contains("\u{e001}__refused"),
             ..Self::default()
         };
-        let mut text = String::new();
-        for line in tidy(rendered).lines() {
-            if line.starts_with("- rule:") {
-                block.rules += 1;
-            }
-            if let Some(output) = line.strip_prefix("  output: ") {
-                block.text(&text);
-                text.clear();
-                block.parts.push(Part::Output(output.to_owned()));
-            } else {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
+        let text = tidy(rendered);
+        block.rules = text.lines().filter(|l| l.starts_with("- rule:")).count();
         block.text(&text);
         block
     }
@@ -74,29 +60,12 @@ impl Block {
     }
 
     /// Writes the block for one policy.
-    pub(super) fn write(&self, policy: &str, id: &str, outputs: &mut Outputs, out: &mut String) {
+    pub(super) fn write(&self, policy: &str, id: &str, out: &mut String) {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Policy => out.push_str(policy),
                 Part::Id => out.push_str(id),
-                Part::Output(output) => outputs.write(output, out),
-            }
-        }
-    }
-}
-
-/// The outputs written so far: one that comes again is an alias of the first.
-#[derive(Debug, Default)]
-pub(super) struct Outputs(Vec<String>);
-
-impl Outputs {
-    fn write(&mut self, output: &str, out: &mut String) {
-        match self.0.iter().position(|o| o == output) {
-            Some(index) => out.push_str(&format!("  output: *output{}\n", index + 1)),
-            None => {
-                self.0.push(output.to_owned());
-                out.push_str(&format!("  output: &output{} {output}\n", self.0.len()));
             }
         }
     }
@@ -137,14 +106,14 @@ mod tests {
 
     #[test]
     fn stand_ins_are_written_as_the_policy_s_names() {
-        let block = Block::new("- rule: PSP \u{e000} Violation (x)\n  condition: \u{e001} and psps_x\n  output: \"o\"\n");
-        let (mut outputs, mut text) = (Outputs::default(), String::new());
-        block.write("a-b", "psp_a_b", &mut outputs, &mut text);
-        block.write("c", "psp_c", &mut outputs, &mut text);
+        let block = Block::new("- rule: PSP \u{e000} Violation (x)\n  condition: \u{e001} and psps_x\n");
+        let mut text = String::new();
+        block.write("a-b", "psp_a_b", &mut text);
+        block.write("c", "psp_c", &mut text);
         assert_eq!(
             text,
-            "\n- rule: PSP a-b Violation (x)\n  condition: psp_a_b and psps_x\n  output: &output1 \"o\"\n\
-             \n- rule: PSP c Violation (x)\n  condition: psp_c and psps_x\n  output: *output1\n"
+            "\n- rule: PSP a-b Violation (x)\n  condition: psp_a_b and psps_x\n\
+             \n- rule: PSP c Violation (x)\n  condition: psp_c and psps_x\n"
         );
         assert_eq!((block.rules, block.refused.as_deref()), (1, Some("psps_x")));
         assert!(block.shared.contains("psps_x"));

@@ -232,7 +232,7 @@ fn container_without(args: &Args<'_>, data: &Value) -> Result<String, String> {
     let keys: Vec<(&str, &str)> =
         words.chunks(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))).collect();
     let expression = format!(
-        ".*ontainers\":[[].*ePullPolicy\":({})*(ePullPolicy\":.*)?GracePeriodSeconds\":[0-9].*",
+        ".*ontainers\":[[].*\"imagePullPolicy\":({})*(\"imagePullPolicy\":.*)?GracePeriodSeconds\":[0-9].*",
         elsewhere(&keys)
     );
     check(&spec(data), &expression)

@@ -5,27 +5,29 @@ mod helpers;
 pub mod pattern;
 mod templates;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
-use block::{Block, Outputs};
+use block::Block;
 use templates::Templates;
 
 /// Annotation that restricts a policy's rules to pods with one of these images (as `falcoctl convert psp` had it).
 pub const IMAGES: &str = "falco-rules-psp-images";
 /// Annotation that restricts a policy's rules to these namespaces (as `falcoctl convert psp` had it).
 pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
+
+/// Longest value that a rule is made for: no path of Linux is longer (`PATH_MAX`), escaped at worst.
+const LONGEST: usize = 4096 * 6;
 
 /// The oldest engine that has all operators of the plain rules (Falco 0.39: `regex`).
 const ENGINE: &str = "0.43.0";
@@ -72,8 +74,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             object: AuditObject::Response,
-            max_containers: 10,
-            max_volumes: 16,
+            max_containers: 8,
+            max_volumes: 10,
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
             templates: None,
@@ -99,22 +101,20 @@ pub struct Rendered {
 /// # Errors
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
-    let names = macro_names(policies.iter().map(|p| p.policy.name.as_str()));
     let mut assembly = Assembly::new(options)?;
     let mut mapped_policies = Vec::with_capacity(policies.len());
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
         if rules_note(policy, &mapped).is_none() {
-            let id = names.get(&policy.name).map(String::as_str).unwrap_or_default();
-            assembly.policy(policy, id, &mapped)?;
+            assembly.policy(policy, &macro_name(&policy.name), &mapped)?;
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
     let (opening, closing) = assembly.frame(policies, &mapped_policies)?;
     Ok(Rendered {
-        text: format!("{opening}{}{closing}", assembly.all.text),
-        sample: format!("{opening}{}{closing}", assembly.sample.text),
+        text: format!("{opening}{}{closing}", assembly.all),
+        sample: format!("{opening}{}{closing}", assembly.sample),
         rules: assembly.rules + 1,
         policies: mapped_policies,
     })
@@ -127,17 +127,10 @@ struct Assembly<'a> {
     base: Value,
     /// What each field's template rendered for each thing said.
     blocks: HashMap<(Field, String), Rc<Block>>,
-    all: Part,
-    sample: Part,
+    all: String,
+    sample: String,
     shared: BTreeSet<String>,
     rules: usize,
-}
-
-/// The policies' part of a file.
-#[derive(Default)]
-struct Part {
-    text: String,
-    outputs: Outputs,
 }
 
 impl<'a> Assembly<'a> {
@@ -147,8 +140,8 @@ impl<'a> Assembly<'a> {
             options,
             base: base_data(options),
             blocks: HashMap::new(),
-            all: Part::default(),
-            sample: Part::default(),
+            all: String::new(),
+            sample: String::new(),
             shared: BTreeSet::new(),
             rules: 0,
         })
@@ -179,9 +172,9 @@ impl<'a> Assembly<'a> {
             blocks.push(block);
         }
         self.shared.extend(opening.shared.iter().cloned());
-        self.all.policy(&policy.name, id, &opening, &blocks);
+        write_policy(&policy.name, id, &opening, &blocks, &mut self.all);
         if !new.is_empty() {
-            self.sample.policy(&policy.name, id, &opening, &new);
+            write_policy(&policy.name, id, &opening, &new, &mut self.sample);
         }
         Ok(())
     }
@@ -193,7 +186,10 @@ impl<'a> Assembly<'a> {
             return Ok((Rc::clone(block), false));
         }
         if key.1.contains(['\u{e000}', '\u{e001}']) {
-            bail!("{field}: the characters U+E000 and U+E001 stand for names here; no path or profile holds them");
+            bail!("{field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
+        }
+        if let Some(length) = mapped.longest().filter(|n| *n > LONGEST) {
+            bail!("{field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it");
         }
         let mut data = self.base.clone();
         insert(&mut data, "policy", block::POLICY);
@@ -230,18 +226,17 @@ impl<'a> Assembly<'a> {
     }
 }
 
-impl Part {
-    fn policy(&mut self, name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>]) {
-        opening.write(name, id, &mut self.outputs, &mut self.text);
-        for block in blocks {
-            block.write(name, id, &mut self.outputs, &mut self.text);
-        }
-        if blocks.iter().any(|b| b.needs_refused) {
-            let refused: Vec<String> =
-                blocks.iter().filter_map(|b| b.refused.as_ref()).map(|c| c.replace(block::ID, id)).collect();
-            let condition = if refused.is_empty() { "jevt.rawtime=0".to_owned() } else { refused.join(" or ") };
-            let _ = writeln!(self.text, "\n- macro: {id}_refused\n  condition: {condition}");
-        }
+/// Writes what a policy's rules stand on, then its fields' blocks, then what it refuses in all.
+fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], out: &mut String) {
+    opening.write(name, id, out);
+    for block in blocks {
+        block.write(name, id, out);
+    }
+    if blocks.iter().any(|b| b.needs_refused) {
+        let refused: Vec<String> =
+            blocks.iter().filter_map(|b| b.refused.as_ref()).map(|c| c.replace(block::ID, id)).collect();
+        let condition = if refused.is_empty() { "jevt.rawtime=0".to_owned() } else { refused.join(" or ") };
+        let _ = writeln!(out, "\n- macro: {id}__refused\n  condition: {condition}");
     }
 }
 
@@ -249,6 +244,8 @@ impl Part {
 fn base_data(options: &Options) -> Value {
     json!({
         "object": options.object.root(),
+        "value": false,
+        "whole": false,
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
         "max_volumes": options.max_volumes,
         "counts": (1..=options.max_containers).collect::<Vec<_>>(),
@@ -281,35 +278,28 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
     if !options.exclude_namespaces.is_empty() {
         scope.push(format!("not ka.target.namespace in ({})", quoted(&options.exclude_namespaces)));
     }
-    let images = annotation(IMAGES);
+    let images: Vec<String> = annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
-        scope.push(format!("ka.req.pod.containers.image.repository intersects ({})", quoted(&images)));
+        let spec = format!("jevt.value[{}/spec]", options.object.root());
+        let one = |image: &String| format!("{spec} regex {}", helpers::quote(&format!(".*\"image\":\"{image}[:@\"].*")));
+        scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
     }
     scope
 }
 
-/// The name of each policy's macros: `psp_` and the name, with `_` for what a macro's name cannot hold. Names that
-/// would come out the same are told apart by a digest of the policy's name.
-pub fn macro_names<'a>(policies: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
-    let sanitised = |name: &str| -> String {
-        let word = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
-        format!("psp_{}", word.collect::<String>())
-    };
-    let mut by_name: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for policy in policies {
-        by_name.entry(sanitised(policy)).or_default().push(policy);
-    }
-    let mut names = BTreeMap::new();
-    for (name, policies) in by_name {
-        let alone = policies.len() == 1;
-        for policy in policies {
-            let digest: String =
-                Sha256::digest(policy.as_bytes()).iter().take(3).map(|b| format!("{b:02x}")).collect();
-            let name = if alone { name.clone() } else { format!("{name}_{digest}") };
-            names.insert(policy.to_owned(), name);
+/// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what
+/// is spelt in capitals keeps two names apart for good; what belongs to a policy follows after `__`.
+pub fn macro_name(policy: &str) -> String {
+    let mut name = String::from("psp_");
+    for letter in policy.chars() {
+        match letter {
+            '.' => name.push_str("_DOT_"),
+            _ if letter.is_ascii_alphanumeric() => name.push(letter),
+            _ if name.ends_with('_') => name.push_str("DASH_"),
+            _ => name.push('_'),
         }
     }
-    names
+    name
 }
 
 /// A macro or list of the shared part, with the comment before it.
@@ -360,7 +350,7 @@ fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static st
 fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engine: &str) -> String {
     let mut text = format!(
         "# Falco rules for the Kubernetes audit log, made by psp2falco {} from PodSecurityPolicies. Do not edit: to\n\
-         # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>_exempt, or a rule.\n",
+         # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>__exempt, or a rule.\n",
         env!("CARGO_PKG_VERSION"),
     );
     for (located, (name, mapped)) in policies.iter().zip(mapped) {

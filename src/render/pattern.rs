@@ -15,9 +15,9 @@ const ID_END: i64 = 9_999_999_999;
 /// Largest port.
 pub const MAX_PORT: i64 = 65535;
 
-/// Alternatives, each a head followed by what may come after it.
+/// Alternatives, each a head followed by what may come after it; and whether several of them lead on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Tree(Vec<(String, Tree)>);
+struct Tree(Vec<(String, Tree)>, bool);
 
 impl Tree {
     fn text(&self) -> String {
@@ -33,14 +33,15 @@ impl Tree {
     /// Cuts the tree into expressions of at most `budget` bytes that together match what it matches.
     fn pieces(self, budget: usize) -> Vec<String> {
         let mut out = Vec::new();
-        let mut open = vec![(Prefix::default(), self)];
+        let mut open = Vec::from_iter((!self.0.is_empty()).then_some((Prefix::default(), self)));
         while let Some((prefix, tree)) = open.pop() {
             let lead = prefix.text();
             let room = budget.saturating_sub(lead.len());
             let mut cut_off = Vec::new();
             let kept = tree.cut(room, &prefix, &mut cut_off);
             if kept.0.is_empty() {
-                // not even one head fits: the way to it is too long
+                // too long a way; the load check refuses the whole
+                out.push(lead);
                 continue;
             }
             out.push(format!("{lead}{}", kept.text()));
@@ -51,11 +52,11 @@ impl Tree {
 
     /// As much of the tree as fits in `room`, from the root down; the rest, each with the way to it.
     fn cut(self, room: usize, prefix: &Prefix, cut_off: &mut Vec<(Prefix, Tree)>) -> Tree {
-        let mut kept = Tree::default();
+        let Tree(alternatives, branches) = self;
+        let mut kept = Tree(Vec::new(), branches);
+        let mut later = Tree(Vec::new(), branches);
         let mut used = 2;
-        let branches = self.0.len() > 1;
-        let mut later = Tree::default();
-        for (head, rest) in self.0 {
+        for (head, rest) in alternatives {
             let left = room.saturating_sub(used + head.len() + 1);
             if used + head.len() + 1 > room {
                 later.0.push((head, rest));
@@ -212,15 +213,16 @@ fn digits(intervals: &[(i64, i64)], length: usize, digit: &str) -> Tree {
             _ => alternatives.push((first, first, tree)),
         }
     }
-    Tree(alternatives.into_iter().map(|(from, to, tree)| (digit_class(from, to), tree)).collect())
+    let branches = alternatives.len() > 1;
+    Tree(alternatives.into_iter().map(|(from, to, tree)| (digit_class(from, to), tree)).collect(), branches)
 }
 
 fn any_digits(count: usize, digit: &str) -> Tree {
     match count {
         0 => Tree::default(),
-        1..=3 if digit.len() == 1 => Tree(vec![(digit.repeat(count), Tree::default())]),
-        1 => Tree(vec![(digit.to_owned(), Tree::default())]),
-        n => Tree(vec![(format!("{digit}{{{n}}}"), Tree::default())]),
+        1..=3 if digit.len() == 1 => Tree(vec![(digit.repeat(count), Tree::default())], false),
+        1 => Tree(vec![(digit.to_owned(), Tree::default())], false),
+        n => Tree(vec![(format!("{digit}{{{n}}}"), Tree::default())], false),
     }
 }
 
@@ -246,12 +248,13 @@ fn merge(alternatives: Vec<(String, Tree)>, digit: &str) -> Tree {
             && let (Some((low, high)), Some((next, end))) = (span(last_rest), span(&rest))
             && high + 1 == next
         {
-            *last_rest = Tree(vec![(format!("{digit}{{{low},{end}}}"), Tree::default())]);
+            *last_rest = Tree(vec![(format!("{digit}{{{low},{end}}}"), Tree::default())], false);
             continue;
         }
         merged.push((head, rest));
     }
-    Tree(merged)
+    let branches = merged.len() > 1;
+    Tree(merged, branches)
 }
 
 /// How many digits an expression for any digits stands for, at least and at most.
@@ -340,7 +343,7 @@ impl Letters {
                     for (letter, _) in node.below.iter().filter(|(_, n)| !n.ends) {
                         alternatives.push((literal(&letter.to_string()), done.pop().unwrap_or_default()));
                     }
-                    done.push(Tree(alternatives));
+                    done.push(Tree(alternatives, node.below.len() > 1));
                 }
             }
         }
@@ -404,4 +407,106 @@ pub fn json_text(text: &str) -> String {
         }
     }
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(min: i64, max: i64) -> Range {
+        Range { min, max }
+    }
+
+    /// RE2 takes a bracket in a class as it is.
+    fn compiled(piece: &str) -> regex::Regex {
+        regex::Regex::new(&format!("^(?s:{})$", piece.replace("[[]", "\\[").replace("[]]", "\\]"))).unwrap()
+    }
+
+    fn matches(pieces: &[String], text: &str) -> bool {
+        pieces.iter().any(|piece| compiled(piece).is_match(text))
+    }
+
+    #[test]
+    fn numbers_outside_are_those_in_no_range() {
+        let sets = [
+            vec![],
+            vec![range(0, ID_END)],
+            vec![range(1, 65535)],
+            vec![range(20, 10), range(100, 100), range(99, 102)],
+            vec![range(0, 0), range(2, 9), range(11, 98), range(1000, 1999), range(2001, 70000)],
+            vec![range(1_000_660_000, 1_000_669_999)],
+            vec![range(5, 2_147_483_647)],
+        ];
+        for ranges in sets {
+            for (digit, budget) in [("[0-9]", 60), (".", 200)] {
+                let pieces = ids_outside(&ranges, digit, budget);
+                assert!(pieces.iter().all(|p| p.len() <= budget), "{pieces:?}");
+                let edges = ranges.iter().flat_map(|r| [r.min - 1, r.min, r.max, r.max + 1]);
+                let numbers = (0..2100).chain([65535, 65536, 70000, 70001, 2_147_483_647]).chain(edges);
+                for number in numbers.filter(|n| (0..=MAX_ID).contains(n)) {
+                    let inside = ranges.iter().any(|r| r.contains(number));
+                    assert_eq!(matches(&pieces, &number.to_string()), !inside, "{number} {ranges:?} {pieces:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_port_is_outside_when_all_are_allowed() {
+        assert!(ports_outside(&[range(0, 65535)], "[0-9]", 200).is_empty());
+        let pieces = ports_outside(&[range(80, 80), range(8000, 8999)], "[0-9]", 200);
+        for port in [1, 79, 81, 7999, 9000, 65535] {
+            assert!(matches(&pieces, &port.to_string()), "{port}");
+        }
+        for port in [0, 80, 8000, 8999] {
+            assert!(!matches(&pieces, &port.to_string()), "{port}");
+        }
+    }
+
+    #[test]
+    fn strays_match_what_begins_with_no_literal() {
+        let literals = ["/var/log/", "/var/log\"", "/var/[x]-^\\\\.\"", "kata\""].map(str::to_owned);
+        for budget in [40, 80, 255] {
+            let pieces = strays(&literals, budget);
+            assert!(pieces.iter().all(|p| p.len() <= budget), "{pieces:?}");
+            let anchored: Vec<String> = pieces.iter().map(|p| format!("{p}.*")).collect();
+            for (text, strays) in [
+                ("/var/log\",", false),
+                ("/var/log/pods\",", false),
+                ("/var/[x]-^\\\\.\",", false),
+                ("kata\",", false),
+                ("/var/log2\",", true),
+                ("/var\",", true),
+                ("/var/[x]-^\\\\_\",", true),
+                ("/var/]\",", true),
+                ("kata2\",", true),
+                ("\",", true),
+            ] {
+                assert_eq!(matches(&anchored, text), strays, "{text} {pieces:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_literal_of_any_length_fits() {
+        let long = |end: &str| format!("/{}{end}\"", "abcdefghi/".repeat(400));
+        let literals = [long("x"), long("y"), "/short\"".to_owned()];
+        let pieces = strays(&literals, 180);
+        assert!(pieces.iter().all(|p| p.len() <= 180));
+        let anchored: Vec<String> = pieces.iter().map(|p| format!("{p}.*")).collect();
+        let compiled: Vec<regex::Regex> = anchored.iter().map(|p| compiled(p)).collect();
+        let strays = |text: &str| compiled.iter().any(|r| r.is_match(text));
+        for good in &literals {
+            assert!(!strays(good), "{}", good.len());
+        }
+        assert!(strays(&long("z")) && strays(&long("")) && strays("/short2\""));
+        let mut one_off = long("x");
+        one_off.replace_range(2000..2001, "#");
+        assert!(strays(&one_off));
+    }
+
+    #[test]
+    fn json_text_is_go_s() {
+        assert_eq!(json_text("a\"b\\c<d>\u{2028}\n\u{1}é"), "a\\\"b\\\\c\\u003cd\\u003e\\u2028\\n\\u0001é");
+    }
 }

@@ -69,12 +69,12 @@ impl Mapped {
     }
 
     fn refuses(mut self, refused: bool, sentence: impl Into<String>) -> Self {
-        self.refuses = refused.then(|| sentence.into());
+        self.refuses = refused.then(|| short(&sentence.into()));
         self
     }
 
     fn corrects(mut self, corrected: bool, sentence: impl Into<String>) -> Self {
-        self.corrects = corrected.then(|| sentence.into());
+        self.corrects = corrected.then(|| short(&sentence.into()));
         self
     }
 
@@ -87,6 +87,19 @@ impl Mapped {
         self.data.insert(key.to_owned(), value.into());
         self
     }
+
+    /// Length of the longest text in the template's data, in bytes.
+    pub fn longest(&self) -> Option<usize> {
+        self.data.values().flat_map(|v| v.as_array().into_iter().flatten()).filter_map(Value::as_str).map(str::len).max()
+    }
+}
+
+/// Longest sentence, in characters.
+const SHORT: usize = 200;
+
+/// `text`, cut where it grows too long to read.
+fn short(text: &str) -> String {
+    if text.chars().count() <= SHORT { text.to_owned() } else { text.chars().take(SHORT).chain("...".chars()).collect() }
 }
 
 /// A boolean field that forbids when false.
