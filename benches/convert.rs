@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use psp2falco::read::{Options, read_text};
 use psp2falco::{commands, render};
 
-/// `count` policies that differ in name and in every range.
-fn policies(count: usize) -> String {
+/// `count` policies that differ in name, and in their ranges as if `distinct` people had written them.
+fn policies(count: usize, distinct: usize) -> String {
     let base = include_str!("../fixtures/psp/policies/kubernetes-restricted.yaml");
     let mut text = String::new();
     for n in 0..count {
         let own = base
             .replace("name: restricted", &format!("name: restricted-{n:05}"))
-            .replace("max: 65535", &format!("max: {}", 20_000 + n * 7));
+            .replace("max: 65535", &format!("max: {}", 20_000 + (n % distinct) * 7));
         let _ = write!(text, "---\n{own}");
     }
     text
@@ -44,14 +44,22 @@ fn peak() -> usize {
 }
 
 fn main() {
+    for (distinct, title) in [(20, "policies much alike"), (usize::MAX, "no two policies alike")] {
+        println!("{title}");
+        table(distinct);
+    }
+}
+
+fn table(distinct: usize) {
     println!("policies   parse ms   read ms   render ms   check ms   whole/parse   rules KB   peak MiB");
     for count in [10, 100, 1000] {
-        let text = policies(count);
+        let text = policies(count, distinct);
         let parsed = best(|| parse(&text));
         let read = best(|| drop(std::hint::black_box(read_text("p.yaml", &text, &Options::default()))));
         let inventory = read_text("p.yaml", &text, &Options::default()).unwrap();
         let options = render::Options::default();
-        let rendering = best(|| drop(std::hint::black_box(render::audit_rules(&inventory.policies, &options))));
+        let rendering =
+            best(|| drop(std::hint::black_box(render::audit_rules(&inventory.policies, &options))));
         let rendered = render::audit_rules(&inventory.policies, &options).unwrap();
         let checking = best(|| commands::check(&rendered).unwrap());
         let ms = |d: Duration| d.as_secs_f64() * 1000.0;

@@ -63,7 +63,8 @@ fn read_input(input: &Input, err: &mut dyn std::io::Write) -> Result<Inventory> 
         writeln!(err, "warning: {warning}")?;
     }
     if inventory.policies.is_empty() {
-        let mut found: Vec<String> = inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let mut found: Vec<String> =
+            inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         if inventory.skipped_files > 0 {
             found.push(format!("{} not manifests", inventory.skipped_files));
         }
@@ -106,7 +107,8 @@ pub fn check(rendered: &Rendered) -> Result<()> {
     }
     let mut message = String::from("the rules do not pass Falco's load check, so nothing was written:");
     for finding in &loaded.findings {
-        let line = finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();
+        let line =
+            finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();
         let _ = write!(message, "\n{finding}\n    {}", line.trim());
     }
     bail!(message)

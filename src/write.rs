@@ -41,7 +41,10 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
                 .with_context(place);
         }
         Ok(_) if !force && !is_ours(path).with_context(place)? => {
-            bail!("{}: was not written by psp2falco; choose another file, or overwrite it with --force", place())
+            bail!(
+                "{}: was not written by psp2falco; choose another file, or overwrite it with --force",
+                place()
+            )
         }
         Ok(_) | Err(_) => {}
     }

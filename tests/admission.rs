@@ -1,5 +1,12 @@
 //! Admission against the verdicts that a real API server gave (Kubernetes 1.20.2, recorded).
-#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod common;
 
@@ -16,9 +23,17 @@ fn every_recorded_verdict_and_field() {
         let fields: BTreeSet<String> = judgement.fields.iter().map(|f| common::group(f.name())).collect();
         let verdict = format!("{:?}", judgement.verdict).to_lowercase();
         if verdict != case.verdict || fields != case.fields {
-            wrong.push(format!("{}: {verdict} {fields:?}, recorded {} {:?}", case.id, case.verdict, case.fields));
+            wrong.push(format!(
+                "{}: {verdict} {fields:?}, recorded {} {:?}",
+                case.id, case.verdict, case.fields
+            ));
         }
     }
     assert_eq!(recording.cases.len(), 2376);
-    assert!(wrong.is_empty(), "{} of 2376 differ:\n{}", wrong.len(), wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of 2376 differ:\n{}",
+        wrong.len(),
+        wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
+    );
 }

@@ -279,7 +279,8 @@ fn input_without_a_policy_is_an_error_that_says_what_was_there() {
     assert!(errors("empty").starts_with("empty: no PodSecurityPolicy here; found "), "{}", errors("empty"));
     let others = errors("others");
     assert!(
-        others.starts_with("others: no PodSecurityPolicy here; found 1 ConfigMap, 2 Service, 1 not manifests"),
+        others
+            .starts_with("others: no PodSecurityPolicy here; found 1 ConfigMap, 2 Service, 1 not manifests"),
         "{others}"
     );
     assert_eq!(errors("absent"), "absent: no such file or folder; check the path\n");

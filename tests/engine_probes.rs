@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic")]
 
+use psp2falco::falco::condition::{Expr, parse, quote};
 use psp2falco::falco::{Event, Severity, Source, load};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -92,4 +93,166 @@ fn every_probe_is_answered_as_the_engine_did() {
         println!("{text}");
     }
     assert!(wrong.is_empty(), "{} probes disagree", wrong.len());
+}
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) >> 32).unwrap() % limit.max(1)
+    }
+
+    fn of<'t>(&mut self, choices: &[&'t str]) -> &'t str {
+        choices[self.below(choices.len())]
+    }
+}
+
+const TOKENS: [&str; 36] = [
+    "and",
+    "or",
+    "not",
+    "(",
+    ")",
+    "\"",
+    "'",
+    " ",
+    "\n",
+    "\u{8}",
+    "\0",
+    ",",
+    "=",
+    "!=",
+    "<",
+    ">=",
+    "in",
+    "exists",
+    "ka.verb",
+    "val(",
+    "tolower(",
+    "join(",
+    "[",
+    "]",
+    "\\",
+    "0x1",
+    "-5",
+    "e+3",
+    "é",
+    "😀",
+    "anyof",
+    "contains ",
+    "regex ",
+    "pmatch",
+    "<NA>",
+    "((((((((((",
+];
+
+/// A condition with pieces cut out, put in and doubled.
+fn mutated(random: &mut Random, conditions: &[String]) -> String {
+    let pick =
+        |random: &mut Random| conditions[random.below(conditions.len())].chars().collect::<Vec<char>>();
+    let mut text = pick(random);
+    for _ in 0..=random.below(4) {
+        let at = random.below(text.len() + 1);
+        match random.below(4) {
+            0 => drop(text.drain(at..(at + random.below(6)).min(text.len()))),
+            1 | 2 => drop(text.splice(at..at, random.of(&TOKENS).chars())),
+            _ => {
+                let other = pick(random);
+                text.truncate(at);
+                text.extend(&other[random.below(other.len())..]);
+            }
+        }
+    }
+    text.into_iter().collect()
+}
+
+#[test]
+fn mutated_conditions_do_not_panic_and_print_as_they_parse() {
+    let seed = 20_261_123;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let Recording { events, probes } = recording();
+    let event = Event::parse(events[0].as_bytes()).unwrap();
+    let conditions: Vec<String> =
+        probes.iter().map(|p| p["condition"].as_str().unwrap().to_owned()).collect();
+    let mut parsed = 0;
+    for i in 0..20_000 {
+        let condition = mutated(&mut random, &conditions);
+        if let Ok(expr) = parse(&condition) {
+            parsed += 1;
+            let printed = expr.to_string();
+            assert_eq!(parse(&printed).as_ref(), Ok(&expr), "{condition}\n{printed}");
+        }
+        if i % 8 == 0
+            && let Some(rules) = load(&[Source { name: "f", text: &rules_file(&condition) }]).rules
+        {
+            let counted = rules.alerts_counted(&event).0.len();
+            assert_eq!(rules.alerts(&event).len(), counted, "{condition}");
+        }
+    }
+    assert!(parsed > 1000, "only {parsed} of the mutations parse");
+}
+
+#[test]
+fn every_probe_that_parses_prints_as_it_parses() {
+    for probe in recording().probes {
+        let condition = probe["condition"].as_str().unwrap();
+        if let Ok(expr) = parse(condition) {
+            assert_eq!(parse(&expr.to_string()), Ok(expr), "{condition}");
+        }
+    }
+}
+
+#[test]
+fn quoted_values_come_back_and_match_themselves() {
+    let seed = 42;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    for _ in 0..3000 {
+        let value: String = (0..random.below(12)).map(|_| random.of(&TOKENS)).collect();
+        let value = value.replace('\0', "");
+        let Ok(Expr::Check(check)) = parse(&format!("jevt.value[/v] = {}", quote(&value))) else {
+            panic!("{value:?}")
+        };
+        assert!(
+            matches!(&check.right, psp2falco::falco::condition::Rhs::Value(v) if *v == value),
+            "{value:?}"
+        );
+    }
+}
+
+#[test]
+fn broken_log_lines_do_not_panic() {
+    let seed = 7;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let Recording { events, .. } = recording();
+    let rule = rules_file(
+        "jevt.value[/requestObject/spec] exists and not jevt.value[/user/groups/0]=x or ka.verb exists",
+    );
+    let rules = load(&[Source { name: "f", text: &rule }]).rules.unwrap();
+    for _ in 0..3000 {
+        let mut line = events[random.below(events.len())].clone().into_bytes();
+        for _ in 0..=random.below(3) {
+            let at = random.below(line.len());
+            match random.below(3) {
+                0 => line.truncate(at),
+                1 => line[at] = b"{}[],:\"\\u0 \xff"[random.below(12)],
+                _ => drop(line.remove(at)),
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        for event in Event::parse_line(&line).into_iter().flatten().flatten() {
+            for alert in rules.alerts(&event) {
+                alert.render_output(&event);
+            }
+        }
+    }
 }

@@ -1,5 +1,12 @@
 //! The generated rules, evaluated over what a real API server logged, against the verdicts that it gave.
-#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod common;
 
@@ -53,7 +60,10 @@ fn every_recorded_verdict_and_field() {
         let fields: BTreeSet<String> = fields.iter().map(|f| common::group(f)).collect();
         let verdict = format!("{verdict:?}").to_lowercase();
         if verdict != case.verdict || fields != case.fields {
-            wrong.push(format!("{}: {verdict} {fields:?}, recorded {} {:?}", case.id, case.verdict, case.fields));
+            wrong.push(format!(
+                "{}: {verdict} {fields:?}, recorded {} {:?}",
+                case.id, case.verdict, case.fields
+            ));
         }
     }
     assert_eq!(recording.cases.len(), 2376);
@@ -107,7 +117,11 @@ fn every_way_to_make_a_pod_alerts_as_the_pod_deserves_and_nothing_else_does() {
             let shape: Value = serde_json::from_str(&line).unwrap();
             for event in shape["events"].as_array().unwrap() {
                 let line = event.to_string();
-                let alerts = set.alerts(&Event::parse(line.as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect::<Vec<_>>();
+                let alerts = set
+                    .alerts(&Event::parse(line.as_bytes()).unwrap())
+                    .iter()
+                    .map(|a| a.name.clone())
+                    .collect::<Vec<_>>();
                 if !stores_a_pod(event) {
                     assert!(alerts.is_empty(), "{}: {alerts:?}", shape["shape"]);
                 } else if event.pointer("/responseObject/spec").is_none() {
@@ -117,7 +131,13 @@ fn every_way_to_make_a_pod_alerts_as_the_pod_deserves_and_nothing_else_does() {
                     let wanted = judge(&located.policy, &event["responseObject"]);
                     let (verdict, fields) = verdict(&set, &line);
                     let names: BTreeSet<String> = wanted.fields.iter().map(|f| f.name().to_owned()).collect();
-                    assert_eq!((verdict, fields), (wanted.verdict, names), "{} {}", shape["shape"], located.policy.name);
+                    assert_eq!(
+                        (verdict, fields),
+                        (wanted.verdict, names),
+                        "{} {}",
+                        shape["shape"],
+                        located.policy.name
+                    );
                     judged += 1;
                 }
             }
@@ -151,7 +171,8 @@ fn pods_of_newer_releases() {
                 BTreeSet::new()
             };
             if alerts != wanted {
-                wrong.insert(format!("{} {}: {alerts:?}, not {wanted:?}", record["release"], record["shape"]));
+                wrong
+                    .insert(format!("{} {}: {alerts:?}, not {wanted:?}", record["release"], record["shape"]));
             }
         }
     }
@@ -167,15 +188,19 @@ fn a_log_without_response_objects_makes_noise() {
     let mut event: Value = serde_json::from_str(&recording.events["a0000-000"]).unwrap();
     event.as_object_mut().unwrap().remove("responseObject");
     event["level"] = "Metadata".into();
-    let alerts: Vec<String> =
-        set.alerts(&Event::parse(event.to_string().as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect();
-    assert_eq!(alerts, ["PSP Audit Event Incomplete"]);
+    assert_eq!(names(&set, &event), ["PSP Audit Event Incomplete"]);
 }
 
 fn fixture(name: &str) -> Located {
     let path = format!("{}/fixtures/psp/policies/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let sources = [psp2falco::read::Source::Path(path.into())];
     psp2falco::read::read(&sources, &psp2falco::read::Options::default()).unwrap().policies.remove(0)
+}
+
+/// The names of the rules that alert on an event.
+fn names(rules: &RuleSet, event: &Value) -> Vec<String> {
+    let line = event.to_string();
+    rules.alerts(&Event::parse(line.as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect()
 }
 
 /// A host path that stands too far back to be told writable from read-only is not passed over in silence.
@@ -193,16 +218,15 @@ fn a_pod_beyond_what_rules_can_number_makes_noise() {
     let (_, set) = rules(&[common::policy(&policy)], &few);
     let recording = common::Recording::load();
     let mut event: Value = serde_json::from_str(&recording.events["a0000-000"]).unwrap();
-    let host = |n: usize| serde_json::json!({"name": format!("v{n}"), "hostPath": {"path": "/srv/x", "type": ""}});
+    let host =
+        |n: usize| serde_json::json!({"name": format!("v{n}"), "hostPath": {"path": "/srv/x", "type": ""}});
     let other = |n: usize| serde_json::json!({"name": format!("v{n}"), "emptyDir": {}});
     let alerts = |volumes: Vec<Value>, event: &mut Value| -> Vec<String> {
         event["responseObject"]["spec"]["volumes"] = volumes.into();
-        let line = event.to_string();
-        let names = set.alerts(&Event::parse(line.as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect();
-        names
+        names(&set, event)
     };
     let procmount = "PSP p Violation (allowedProcMountTypes)".to_owned();
-    assert_eq!(alerts(vec![host(0), host(1), other(2)], &mut event), [procmount.clone()]);
+    assert_eq!(alerts(vec![host(0), host(1), other(2)], &mut event), std::slice::from_ref(&procmount));
     let beyond = alerts(vec![other(0), other(1), host(2)], &mut event);
     assert_eq!(beyond, [procmount, "PSP Audit Event Incomplete".to_owned()]);
 }

@@ -1,7 +1,14 @@
 //! Random policies on random pods: the generated rules, evaluated as Falco does, agree with admission.
 //!
 //! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test properties` runs it again.
-#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod common;
 
@@ -42,10 +49,25 @@ impl Random {
     }
 }
 
-const CAPABILITIES: [&str; 8] = ["SYS_ADMIN", "NET_RAW", "ALL", "KILL", "CAP_KILL", "SYS_TIME", "SYS", "NET_BIND_SERVICE"];
+const CAPABILITIES: [&str; 8] =
+    ["SYS_ADMIN", "NET_RAW", "ALL", "KILL", "CAP_KILL", "SYS_TIME", "SYS", "NET_BIND_SERVICE"];
 const PATHS: [&str; 16] = [
-    "/", "/var", "/var/", "/var/log", "/var/log2", "/var/log/pods/x", "/mnt/a b", "/mnt/x.y", "/mnt/xzy", "/mnt/it's",
-    "/mnt/\"q\"", "/srv/[a-z]+(b|c){2}^$", "/srv/a\\b", "/srv/<&>", "/srv/%d{{x}}", "/srv/ü\u{2028}é",
+    "/",
+    "/var",
+    "/var/",
+    "/var/log",
+    "/var/log2",
+    "/var/log/pods/x",
+    "/mnt/a b",
+    "/mnt/x.y",
+    "/mnt/xzy",
+    "/mnt/it's",
+    "/mnt/\"q\"",
+    "/srv/[a-z]+(b|c){2}^$",
+    "/srv/a\\b",
+    "/srv/<&>",
+    "/srv/%d{{x}}",
+    "/srv/ü\u{2028}é",
 ];
 const IDS: [i64; 16] =
     [0, 1, 2, 9, 10, 11, 99, 100, 101, 999, 1000, 65534, 65535, 65536, 1_000_660_000, 2_147_483_647];
@@ -53,22 +75,54 @@ const PORTS: [i64; 9] = [1, 22, 80, 443, 1024, 8080, 8999, 32767, 65535];
 const FLEX: [&str; 4] = ["example/lvm", "example/lvm2", "other/cifs", "a"];
 const CSI: [&str; 4] = ["secrets-store.csi.k8s.io", "inline.storage.k8s.io", "inline.storage", "a"];
 const SYSCTLS: [&str; 10] = [
-    "kernel.shm_rmid_forced", "kernel.msgmax", "kernel.sem", "net.core.somaxconn", "net.ipv4.tcp_syncookies",
-    "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_forward", "fs.mqueue.msg_max", "kernel.shm", "kernelxsem",
+    "kernel.shm_rmid_forced",
+    "kernel.msgmax",
+    "kernel.sem",
+    "net.core.somaxconn",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_forward",
+    "fs.mqueue.msg_max",
+    "kernel.shm",
+    "kernelxsem",
 ];
 const CLASSES: [&str; 3] = ["gvisor", "kata", "kata2"];
-const SECCOMP: [&str; 6] = ["runtime/default", "docker/default", "unconfined", "localhost/a.json", "localhost/b.json", "*"];
+const SECCOMP: [&str; 6] =
+    ["runtime/default", "docker/default", "unconfined", "localhost/a.json", "localhost/b.json", "*"];
 const APPARMOR: [&str; 4] = ["runtime/default", "unconfined", "localhost/foo", "localhost/foo2"];
 const TYPES: [&str; 12] = [
-    "configMap", "emptyDir", "secret", "projected", "downwardAPI", "hostPath", "flexVolume", "csi", "nfs",
-    "persistentVolumeClaim", "ephemeral", "cephFS",
+    "configMap",
+    "emptyDir",
+    "secret",
+    "projected",
+    "downwardAPI",
+    "hostPath",
+    "flexVolume",
+    "csi",
+    "nfs",
+    "persistentVolumeClaim",
+    "ephemeral",
+    "cephFS",
 ];
 const TRICKY: [&str; 8] = [
-    "\"privileged\":true", "\"runAsUser\":0,\"hostPort\":22", "it's", "\"imagePullPolicy\":\"Always\"",
-    "x\",\"readOnlyRootFilesystem\":false", "\\\"", "{\"hostPath\":{\"path\":\"/etc\"}}", "terminationGracePeriodSeconds\":30",
+    "\"privileged\":true",
+    "\"runAsUser\":0,\"hostPort\":22",
+    "it's",
+    "\"imagePullPolicy\":\"Always\"",
+    "x\",\"readOnlyRootFilesystem\":false",
+    "\\\"",
+    "{\"hostPath\":{\"path\":\"/etc\"}}",
+    "terminationGracePeriodSeconds\":30",
 ];
 const LEVELS: [&str; 8] = [
-    "s0", "s0:c1,c2", "s0:c2,c1", "s1:c1,c2", "s0:c1", "s0:c1,c2,c3,c4,c5", "s0:c5,c4,c3,c2,c1", "s0:c1,c2,c3,c4",
+    "s0",
+    "s0:c1,c2",
+    "s0:c2,c1",
+    "s1:c1,c2",
+    "s0:c1",
+    "s0:c1,c2,c3,c4,c5",
+    "s0:c5,c4,c3,c2,c1",
+    "s0:c1,c2,c3,c4",
 ];
 
 fn ranges(random: &mut Random, values: &[i64], most: usize) -> Value {
@@ -126,8 +180,17 @@ fn policy(random: &mut Random) -> Value {
     set("volumes", if random.one_in(2) { json!(["*"]) } else { json!(random.some(&TYPES, 8)) });
     let any_capability = random.one_in(4);
     let allowed: BTreeSet<&str> = random.some(&CAPABILITIES, 5).into_iter().copied().collect();
-    let defaults: BTreeSet<&str> = if random.one_in(3) { random.some(&CAPABILITIES, 2).into_iter().copied().collect() } else { BTreeSet::new() };
-    let required: BTreeSet<&str> = random.some(&CAPABILITIES, 2).into_iter().copied().filter(|c| !allowed.contains(c) && !defaults.contains(c)).collect();
+    let defaults: BTreeSet<&str> = if random.one_in(3) {
+        random.some(&CAPABILITIES, 2).into_iter().copied().collect()
+    } else {
+        BTreeSet::new()
+    };
+    let required: BTreeSet<&str> = random
+        .some(&CAPABILITIES, 2)
+        .into_iter()
+        .copied()
+        .filter(|c| !allowed.contains(c) && !defaults.contains(c))
+        .collect();
     set("allowedCapabilities", if any_capability { json!(["*"]) } else { json!(allowed) });
     set("defaultAddCapabilities", json!(defaults));
     if !any_capability {
@@ -138,13 +201,19 @@ fn policy(random: &mut Random) -> Value {
     if random.one_in(3) {
         set("defaultAllowPrivilegeEscalation", (escalation && random.one_in(2)).into());
     }
-    let paths: Vec<Value> =
-        random.some(&PATHS, 4).into_iter().map(|p| json!({"pathPrefix": p})).collect::<Vec<_>>().into_iter().map(|mut p| {
+    let paths: Vec<Value> = random
+        .some(&PATHS, 4)
+        .into_iter()
+        .map(|p| json!({"pathPrefix": p}))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|mut p| {
             if random.one_in(2) {
                 p["readOnly"] = true.into();
             }
             p
-        }).collect();
+        })
+        .collect();
     set("allowedHostPaths", paths.into());
     set("allowedFlexVolumes", random.some(&FLEX, 2).into_iter().map(|d| json!({"driver": d})).collect());
     set("allowedCSIDrivers", random.some(&CSI, 2).into_iter().map(|d| json!({"name": d})).collect());
@@ -163,12 +232,15 @@ fn policy(random: &mut Random) -> Value {
         set("forbiddenSysctls", json!(forbidden));
     }
     set("allowedUnsafeSysctls", json!(unsafe_sysctls));
-    set("allowedProcMountTypes", match random.below(4) {
-        0 => json!(["Default"]),
-        1 => json!(["Unmasked"]),
-        2 => json!(["Default", "Unmasked"]),
-        _ => json!([]),
-    });
+    set(
+        "allowedProcMountTypes",
+        match random.below(4) {
+            0 => json!(["Default"]),
+            1 => json!(["Unmasked"]),
+            2 => json!(["Default", "Unmasked"]),
+            _ => json!([]),
+        },
+    );
     if random.one_in(3) {
         let allowed = if random.one_in(4) { vec!["*"] } else { vec!["gvisor", "kata"] };
         let mut class = json!({"allowedRuntimeClassNames": allowed});
@@ -200,7 +272,9 @@ fn policy(random: &mut Random) -> Value {
 fn profile(random: &mut Random) -> Value {
     match random.below(4) {
         0 => json!({"type": "Unconfined"}),
-        1 => json!({"type": "Localhost", "localhostProfile": *random.pick(&["a.json", "b.json", "foo", "foo2"])}),
+        1 => {
+            json!({"type": "Localhost", "localhostProfile": *random.pick(&["a.json", "b.json", "foo", "foo2"])})
+        }
         _ => json!({"type": "RuntimeDefault"}),
     }
 }
@@ -224,18 +298,34 @@ fn container(random: &mut Random, name: &str, volumes: &[String], newer: bool) -
         c.insert("args".into(), json!(random.some(&TRICKY, 3)));
     }
     if random.one_in(3) {
-        c.insert("ports".into(), json!([{"hostPort": *random.pick(&PORTS), "containerPort": 8080, "protocol": "TCP"}]));
+        c.insert(
+            "ports".into(),
+            json!([{"hostPort": *random.pick(&PORTS), "containerPort": 8080, "protocol": "TCP"}]),
+        );
     }
     if random.one_in(3) {
         c.insert("env".into(), json!([{"name": "NOTE", "value": *random.pick(&TRICKY)}]));
     }
-    c.insert("resources".into(), if random.one_in(3) { json!({"limits": {"example.com/add": "1", "example.com/drop": "2"}}) } else { json!({}) });
+    c.insert(
+        "resources".into(),
+        if random.one_in(3) {
+            json!({"limits": {"example.com/add": "1", "example.com/drop": "2"}})
+        } else {
+            json!({})
+        },
+    );
     if !volumes.is_empty() && random.one_in(2) {
         let mounts: Vec<Value> = random
             .some(volumes, 3)
             .into_iter()
             .map(|name| (name, random.one_in(2)))
-            .map(|(name, read_only)| if read_only { json!({"name": name, "readOnly": true, "mountPath": "/m"}) } else { json!({"name": name, "mountPath": "/m"}) })
+            .map(|(name, read_only)| {
+                if read_only {
+                    json!({"name": name, "readOnly": true, "mountPath": "/m"})
+                } else {
+                    json!({"name": name, "mountPath": "/m"})
+                }
+            })
             .collect();
         c.insert("volumeMounts".into(), mounts.into());
     }
@@ -246,7 +336,10 @@ fn container(random: &mut Random, name: &str, volumes: &[String], newer: bool) -
     c.insert("terminationMessagePolicy".into(), "File".into());
     c.insert("imagePullPolicy".into(), (*random.pick(&["Always", "IfNotPresent", "Never"])).into());
     if !random.one_in(4) {
-        let lists = vec![("add", json!(random.some(&CAPABILITIES, 3))), ("drop", json!(random.some(&CAPABILITIES, 3)))];
+        let lists = vec![
+            ("add", json!(random.some(&CAPABILITIES, 3))),
+            ("drop", json!(random.some(&CAPABILITIES, 3))),
+        ];
         let mut lists = object(random, lists);
         lists.as_object_mut().unwrap().retain(|_, v| v != &json!([]));
         let fields = vec![
@@ -276,14 +369,29 @@ fn container(random: &mut Random, name: &str, volumes: &[String], newer: bool) -
 
 fn volume(random: &mut Random, name: &str) -> Value {
     let (key, source) = match random.below(14) {
-        0..=3 => ("hostPath", json!({"path": format!("{}{}", random.pick(&PATHS), random.pick(&["", "/", "/sub", "x"])), "type": ""})),
-        4 => ("flexVolume", json!({"driver": *random.pick(&FLEX), "options": {"driver": "example/lvm", "hostPath": "x"}})),
-        5 => ("csi", json!({"driver": *random.pick(&CSI), "volumeAttributes": {"driver": "a", "imagePullPolicy": "x"}})),
+        0..=3 => (
+            "hostPath",
+            json!({"path": format!("{}{}", random.pick(&PATHS), random.pick(&["", "/", "/sub", "x"])), "type": ""}),
+        ),
+        4 => (
+            "flexVolume",
+            json!({"driver": *random.pick(&FLEX), "options": {"driver": "example/lvm", "hostPath": "x"}}),
+        ),
+        5 => (
+            "csi",
+            json!({"driver": *random.pick(&CSI), "volumeAttributes": {"driver": "a", "imagePullPolicy": "x"}}),
+        ),
         6 => ("nfs", json!({"server": "s", "path": "/"})),
         7 => ("secret", json!({"secretName": "s", "defaultMode": 420})),
         8 => ("azureFile", json!({"secretName": "s", "shareName": "h"})),
-        9 => ("downwardAPI", json!({"items": [{"path": "l", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.labels"}}], "defaultMode": 420})),
-        10 => ("ephemeral", json!({"volumeClaimTemplate": {"metadata": {"labels": {"name": "x", "nfs": "y"}}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}})),
+        9 => (
+            "downwardAPI",
+            json!({"items": [{"path": "l", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.labels"}}], "defaultMode": 420}),
+        ),
+        10 => (
+            "ephemeral",
+            json!({"volumeClaimTemplate": {"metadata": {"labels": {"name": "x", "nfs": "y"}}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}),
+        ),
         11 => ("image", json!({"reference": "r", "pullPolicy": "Always"})),
         12 => ("cephfs", json!({"monitors": ["m"]})),
         _ => {
@@ -311,8 +419,16 @@ fn pod(random: &mut Random) -> Value {
         spec.insert("volumes".into(), volumes.iter().map(|name| volume(random, name)).collect());
     }
     let mut names = Vec::new();
-    for (list, prefix, most) in [("initContainers", "i", 2), ("containers", "c", 3), ("ephemeralContainers", "e", 1)] {
-        let count = if list == "containers" { 1 + random.below(most) } else if random.one_in(2) { 0 } else { random.below(most + 1) };
+    for (list, prefix, most) in
+        [("initContainers", "i", 2), ("containers", "c", 3), ("ephemeralContainers", "e", 1)]
+    {
+        let count = if list == "containers" {
+            1 + random.below(most)
+        } else if random.one_in(2) {
+            0
+        } else {
+            random.below(most + 1)
+        };
         let containers: Vec<Value> = (0..count)
             .map(|n| {
                 names.push(format!("{prefix}{n}"));
@@ -331,7 +447,11 @@ fn pod(random: &mut Random) -> Value {
             spec.insert(key.into(), true.into());
         }
     }
-    let sysctls: Vec<Value> = random.some(&SYSCTLS, 2).into_iter().map(|n| json!({"name": n, "value": *random.pick(&TRICKY)})).collect();
+    let sysctls: Vec<Value> = random
+        .some(&SYSCTLS, 2)
+        .into_iter()
+        .map(|n| json!({"name": n, "value": *random.pick(&TRICKY)}))
+        .collect();
     let fields = vec![
         ("seLinuxOptions", se_linux_options(random)),
         ("runAsUser", (*random.pick(&IDS)).into()),
@@ -358,7 +478,8 @@ fn pod(random: &mut Random) -> Value {
         for name in &names {
             if random.one_in(2) {
                 let profile = *random.pick(&APPARMOR);
-                annotations.insert(format!("container.apparmor.security.beta.kubernetes.io/{name}"), profile.into());
+                annotations
+                    .insert(format!("container.apparmor.security.beta.kubernetes.io/{name}"), profile.into());
             }
         }
     }
@@ -410,9 +531,13 @@ fn rules_and_admission_agree() {
                 Verdict::Denied => "Violation",
                 _ => "Lost Default",
             };
-            let wanted: BTreeSet<String> = wanted.fields.iter().map(|f| format!("PSP p {kind} ({f})")).collect();
-            let alerts: BTreeSet<String> =
-                rules.alerts(&Event::parse(line.as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect();
+            let wanted: BTreeSet<String> =
+                wanted.fields.iter().map(|f| format!("PSP p {kind} ({f})")).collect();
+            let alerts: BTreeSet<String> = rules
+                .alerts(&Event::parse(line.as_bytes()).unwrap())
+                .iter()
+                .map(|a| a.name.clone())
+                .collect();
             assert_eq!(alerts, wanted, "PSP2FALCO_SEED={seed}\npolicy {value}\npod {pod}");
             pairs += 1;
             verdicts.insert(kind);

@@ -3,6 +3,7 @@
 //! `UPDATE_EXPECTED=1 cargo test --test readme` writes them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod common;
 mod snapshot;
 
 use std::fs;
@@ -27,6 +28,7 @@ fn the_readme_is_up_to_date() {
     let tuning = fs::read_to_string(root().join(TUNING)).unwrap();
     text = between(&text, "tuning", &format!("```yaml\n{tuning}```\n"));
     text = between(&text, "coverage", &coverage());
+    text = between(&text, "sizes", &sizes());
     #[cfg(unix)]
     {
         text = with_outputs(&text);
@@ -40,6 +42,29 @@ fn between(text: &str, marker: &str, new: &str) -> String {
     let (before, rest) = text.split_once(&open).unwrap_or_else(|| panic!("README.md: no {open}"));
     let (_, after) = rest.split_once(&close).unwrap_or_else(|| panic!("README.md: no {close}"));
     format!("{before}{open}{new}{close}{after}")
+}
+
+/// The size of some policies' rules, and the distinct fields that Falco extracts from one event at most.
+fn sizes() -> String {
+    let recording = common::Recording::load();
+    let single = |id: &&String| {
+        let spec = &recording.stored[*id]["spec"];
+        spec["containers"].as_array().unwrap().len() == 1 && spec.get("initContainers").is_none()
+    };
+    let events: Vec<&str> =
+        recording.stored.keys().filter(single).map(|id| recording.events[id].as_str()).collect();
+    let mut table = String::from(
+        "| policy | rules | bytes | fields read of a pod with one container |\n| --- | --: | --: | --: |\n",
+    );
+    for name in ["kubernetes-baseline", "kubernetes-restricted", "every-field", "forty-ranges"] {
+        let inventory = read(&format!("fixtures/psp/policies/{name}.yaml"));
+        let rendered = render::audit_rules(&inventory.policies, &render::Options::default()).unwrap();
+        let rules = load(&[Source { name: "rules.yaml", text: &rendered.text }]).rules.unwrap();
+        let count = |line: &&str| rules.alerts_counted(&Event::parse(line.as_bytes()).unwrap()).1.distinct;
+        let most = events.iter().map(count).max().unwrap();
+        table.push_str(&format!("| `{name}` | {} | {} | {most} |\n", rendered.rules, rendered.text.len()));
+    }
+    table
 }
 
 /// The table of all fields, for a policy that restricts each.

@@ -252,3 +252,45 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     }
     row.last().copied().unwrap_or(a.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_fields() {
+        let field = |name| catalog().any(name).unwrap();
+        assert_eq!(catalog().fields().filter(|f| f.origin == "k8saudit").count(), 100);
+        assert!(field("ka.user.groups").list && field("ka.user.groups").argument.is_none());
+        let index = Argument { required: false, index: true, key: false };
+        assert_eq!(field("ka.req.pod.containers.name").argument, Some(index));
+        assert_eq!(field("ka.req.pod.initContainers.name").since, Some("0.18.0"));
+        assert!(field("jevt.value").argument.unwrap().required);
+        assert_eq!(field("evt.num").kind, FieldType::Unsigned(64));
+        assert!(catalog().find("ka.verb", "syscall").is_none());
+        assert!(catalog().find("evt.type", "k8s_audit").is_none());
+        assert!(catalog().is_event_type("execve") && !catalog().is_event_type("exec"));
+        assert!(field("evt.dir").deprecated);
+    }
+
+    #[test]
+    fn names_are_unique_and_event_types_sorted() {
+        let names: std::collections::HashSet<&str> = catalog().fields().map(|f| f.name).collect();
+        assert_eq!(names.len(), catalog().fields().count());
+        assert!(catalog().events.is_sorted());
+    }
+
+    #[test]
+    fn proposes_the_nearest_name() {
+        let nearest = |name, source| catalog().nearest(name, source).map(|f| f.name);
+        assert_eq!(nearest("ka.verbs", "k8s_audit"), Some("ka.verb"));
+        assert_eq!(
+            nearest("ka.req.pod.container.privileged", "k8s_audit"),
+            Some("ka.req.pod.containers.privileged")
+        );
+        assert_eq!(nearest("k8s.namespace.name", "syscall"), None);
+        assert_eq!(nearest("proc.nmae", "syscall"), Some("proc.name"));
+        assert_eq!(nearest("completely.different", "syscall"), None);
+        assert_eq!((distance(b"abc", b"acb"), distance(b"", b"ab"), distance(b"ab", b"")), (2, 2, 2));
+    }
+}

@@ -428,3 +428,6 @@ fn write_arg(f: &mut fmt::Formatter<'_>, arg: Option<&str>) -> fmt::Result {
     let bare = !arg.is_empty() && !arg.contains(|c: char| is_space(c) || "[]\"'\0".contains(c));
     if bare { write!(f, "[{arg}]") } else { write!(f, "[{}]", quote_always(arg)) }
 }
+
+#[cfg(test)]
+mod tests;

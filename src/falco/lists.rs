@@ -172,7 +172,7 @@ mod tests {
     fn puts_lists_in_as_text() {
         assert_eq!(put_in("a.b in (x)", "x", "1, 2"), "a.b in ( 1, 2 )");
         assert_eq!(put_in("a.b in (x, xx, y)", "x", "1"), "a.b in ( 1 , xx, y)");
-        assert_eq!(put_in("a.b in (x, y)", "x", ""), "a.b in (  y)");
+        assert_eq!(put_in("a.b in (x, y)", "x", ""), "a.b in (   y)");
         assert_eq!(put_in("a.b in (y, x)", "x", ""), "a.b in (y  )");
         assert_eq!(put_in("a.b = x", "x", "1"), "a.b = 1 ");
         assert_eq!(put_in("a.b = \"say x \"", "x", "1"), "a.b = \"say 1 \"");

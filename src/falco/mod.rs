@@ -43,6 +43,8 @@ mod items;
 mod json;
 mod lists;
 mod literals;
+#[cfg(test)]
+mod measured;
 mod output;
 mod posix;
 mod reader;

@@ -5,19 +5,39 @@
 //! `^` and `$` match at line ends inside the text, `.` does not match a line's end, `[^a]` does, and a `{` that
 //! starts no repetition is a plain character.
 
+use std::sync::OnceLock;
+
 use regex::bytes::{Regex, RegexBuilder};
 
 /// RE2's limit on repetitions, also when they are nested.
 const MAX_REPEAT: u32 = 1000;
+/// A pattern of at most 255 bytes with no more repetitions than this compiles for certain.
+const ALWAYS_COMPILES: u32 = 50;
 const MAX_DEPTH: usize = 150;
 
-/// A compiled pattern.
+/// A pattern that RE2 takes, compiled when it is first asked: most of those in a file that is only checked never are.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     /// Matches the whole text.
-    whole: Regex,
+    whole: Lazy,
     /// For patterns that start or end in `.*`: the rest of it, to be found anywhere.
-    within: Option<Regex>,
+    within: Option<Lazy>,
+}
+
+#[derive(Debug)]
+struct Lazy {
+    text: String,
+    regex: OnceLock<Option<Regex>>,
+}
+
+impl Lazy {
+    fn new(text: String) -> Self {
+        Self { text, regex: OnceLock::new() }
+    }
+
+    fn is_match(&self, text: &[u8]) -> bool {
+        self.regex.get_or_init(|| build(&self.text).ok()).as_ref().is_some_and(|r| r.is_match(text))
+    }
 }
 
 /// Why a pattern cannot be used.
@@ -41,9 +61,12 @@ impl Pattern {
             return Err(PatternError::Invalid(format!("unexpected ): {pattern}")));
         }
         let tree = alternation(&alternatives);
-        let whole = build(&format!(r"\A(?:{})\z", tree.text))?;
+        let whole = Lazy::new(format!(r"\A(?:{})\z", tree.text));
+        if tree.repeat > ALWAYS_COMPILES {
+            build(&whole.text)?;
+        }
         let within = match alternatives.as_slice() {
-            [pieces] => open_ended(pieces).map(|text| build(&text)).transpose()?,
+            [pieces] => open_ended(pieces).map(Lazy::new),
             _ => None,
         };
         Ok(Self { whole, within })

@@ -260,3 +260,6 @@ impl RuleSet {
         (alerts, counts)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::pod::{Container, Pod, Volume};
 use super::policy::{
-    APPARMOR_ALLOWED, APPARMOR_DEFAULT, HostPath, IdRule, IdStrategy, Policy, Range, SECCOMP_ALLOWED, SECCOMP_DEFAULT,
-    SeLinuxOptions,
+    APPARMOR_ALLOWED, APPARMOR_DEFAULT, HostPath, IdRule, IdStrategy, Policy, Range, SECCOMP_ALLOWED,
+    SECCOMP_DEFAULT, SeLinuxOptions,
 };
 use super::{Field, sysctl};
 
@@ -80,7 +80,8 @@ fn refuses(field: Field, policy: &Policy, pod: Pod<'_>) -> bool {
                 && any(&|c| c.capabilities("add").into_iter().any(|cap| !allowed(cap)))
         }
         Field::AllowPrivilegeEscalation => {
-            !spec.allow_privilege_escalation && any(&|c| bool_is(c.security("allowPrivilegeEscalation"), true))
+            !spec.allow_privilege_escalation
+                && any(&|c| bool_is(c.security("allowPrivilegeEscalation"), true))
         }
         Field::RunAsUser => match spec.run_as_user.rule {
             IdRule::MustRunAs => any(&|c| id_refused(&spec.run_as_user, c.effective("runAsUser"))),
@@ -98,11 +99,14 @@ fn refuses(field: Field, policy: &Policy, pod: Pod<'_>) -> bool {
                 })
         }
         Field::FsGroup => id_refused(&spec.fs_group, pod.security("fsGroup")),
-        Field::SeLinux => spec.se_linux.must_run_as
-            && spec.se_linux.options.as_ref().is_some_and(|wanted| {
-                let differs = |options: Option<&Value>| options.is_some_and(|o| !selinux_equal(wanted, o));
-                differs(pod.security("seLinuxOptions")) || any(&|c| differs(c.security("seLinuxOptions")))
-            }),
+        Field::SeLinux => {
+            spec.se_linux.must_run_as
+                && spec.se_linux.options.as_ref().is_some_and(|wanted| {
+                    let differs =
+                        |options: Option<&Value>| options.is_some_and(|o| !selinux_equal(wanted, o));
+                    differs(pod.security("seLinuxOptions")) || any(&|c| differs(c.security("seLinuxOptions")))
+                })
+        }
         Field::ReadOnlyRootFilesystem => {
             spec.read_only_root_filesystem && any(&|c| bool_is(c.security("readOnlyRootFilesystem"), false))
         }
@@ -128,9 +132,7 @@ fn refuses(field: Field, policy: &Policy, pod: Pod<'_>) -> bool {
         }
         Field::AppArmor => {
             let profiles = Profiles::apparmor(policy);
-            any(&|c| {
-                !profiles.allows(&c.apparmor().or_else(|| profiles.default.clone()).unwrap_or_default())
-            })
+            any(&|c| !profiles.allows(&c.apparmor().or_else(|| profiles.default.clone()).unwrap_or_default()))
         }
         Field::DefaultAddCapabilities
         | Field::RequiredDropCapabilities
@@ -179,9 +181,7 @@ fn fills_in(field: Field, policy: &Policy, pod: Pod<'_>) -> bool {
                 && spec.runtime_class.as_ref().is_some_and(|class| class.default.is_some())
         }
         Field::Seccomp => Profiles::seccomp(policy).default.is_some() && pod.seccomp().is_none(),
-        Field::AppArmor => {
-            Profiles::apparmor(policy).default.is_some() && any(&|c| c.apparmor().is_none())
-        }
+        Field::AppArmor => Profiles::apparmor(policy).default.is_some() && any(&|c| c.apparmor().is_none()),
         Field::Privileged
         | Field::AllowedCapabilities
         | Field::Volumes

@@ -105,7 +105,8 @@ impl<'a> Container<'a> {
 
     /// Does the container ask for privileges, by itself or as a Windows host process?
     pub fn privileged(self) -> bool {
-        let host_process = |v: Option<&Value>| v.and_then(|w| w.get("hostProcess")) == Some(&Value::Bool(true));
+        let host_process =
+            |v: Option<&Value>| v.and_then(|w| w.get("hostProcess")) == Some(&Value::Bool(true));
         self.security("privileged") == Some(&Value::Bool(true))
             || host_process(self.security("windowsOptions"))
             || host_process(self.pod.security("windowsOptions"))
@@ -154,7 +155,11 @@ impl<'a> Volume<'a> {
 
     /// The volume's source: its key in the volume object, and what stands there.
     pub fn source(self) -> Option<(&'a str, &'a Value)> {
-        self.value.as_object()?.iter().find(|(key, _)| *key != "name").map(|(key, value)| (key.as_str(), value))
+        self.value
+            .as_object()?
+            .iter()
+            .find(|(key, _)| *key != "name")
+            .map(|(key, value)| (key.as_str(), value))
     }
 }
 

@@ -73,7 +73,8 @@ impl Block {
 
 /// What stands after `ID and` in the condition of the Violation rule.
 fn refused(rendered: &str) -> Option<String> {
-    let mut lines = rendered.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(" Violation (")));
+    let mut lines =
+        rendered.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(" Violation (")));
     let condition = lines.find_map(|l| l.strip_prefix("  condition: "))?;
     Some(condition.strip_prefix(ID)?.strip_prefix(" and ")?.to_owned())
 }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use handlebars::{Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, ScopedJson};
+use handlebars::{
+    Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, ScopedJson,
+};
 use serde_json::Value;
 
 use super::pattern;
@@ -58,7 +60,8 @@ impl<'a> Args<'a> {
 
     fn texts(&self, index: usize) -> Result<Vec<String>, String> {
         let list = self.get(index)?.as_array().ok_or_else(|| format!("argument {} is no list", index + 1))?;
-        let text = |v: &Value| v.as_str().map(str::to_owned).ok_or_else(|| "a list holds no string".to_owned());
+        let text =
+            |v: &Value| v.as_str().map(str::to_owned).ok_or_else(|| "a list holds no string".to_owned());
         list.iter().map(text).collect()
     }
 }
@@ -113,7 +116,8 @@ fn ports_outside(args: &Args<'_>, _: &Value) -> Result<String, String> {
 
 fn outside(args: &Args<'_>, pieces: fn(&[Range], &str, usize) -> Vec<String>) -> Result<String, String> {
     let (field, before, after) = (args.text(0)?, args.text(1)?, args.text(2)?);
-    let bound = |range: &Value, key: &str| range.get(key).and_then(Value::as_i64).ok_or("a range needs min and max");
+    let bound =
+        |range: &Value, key: &str| range.get(key).and_then(Value::as_i64).ok_or("a range needs min and max");
     let ranges = args.get(3)?.as_array().ok_or("argument 4 is no list")?;
     let ranges = ranges
         .iter()
@@ -173,7 +177,9 @@ fn elsewhere(keys: &[(&str, &str)]) -> String {
     let mut alternatives = vec!["[^:]".to_owned(), "[^\"]:".to_owned()];
     let mut endings: BTreeSet<String> = BTreeSet::from([String::new()]);
     for (key, _) in keys {
-        endings.extend(key.char_indices().skip(1).map(|(at, _)| key.chars().skip(key.chars().count() - at).collect()));
+        endings.extend(
+            key.char_indices().skip(1).map(|(at, _)| key.chars().skip(key.chars().count() - at).collect()),
+        );
     }
     for ending in endings {
         let before: BTreeSet<char> =
@@ -285,7 +291,7 @@ fn items(args: &Args<'_>, _: &Value) -> Result<String, String> {
 }
 
 /// `text` as a string of a Falco condition.
-pub fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from("'");
     for letter in text.chars() {
         match letter {
@@ -300,7 +306,8 @@ pub fn quote(text: &str) -> String {
 
 /// `text` with a capital and a full stop; a field's name keeps its spelling.
 fn sentence(text: &str) -> String {
-    let field = Field::ALL.iter().any(|f| text.starts_with(f.name())) || text.contains(" unset, ");
+    let field = text.contains(" unset, ")
+        || text.split_once(" outside ").is_some_and(|(name, _)| Field::ALL.iter().any(|f| f.name() == name));
     let mut letters = text.chars();
     match letters.next() {
         Some(first) if !field => format!("{}{}.", first.to_uppercase(), letters.as_str()),
@@ -309,7 +316,7 @@ fn sentence(text: &str) -> String {
 }
 
 /// `text` as a YAML scalar on one line, plain where every YAML reader takes it for that string.
-pub fn yaml(text: &str) -> String {
+pub(super) fn yaml(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || " _-./()+=,;".contains(c);
     let safe = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(plain)

@@ -127,6 +127,8 @@ struct Assembly<'a> {
     base: Value,
     /// What each field's template rendered for each thing said.
     blocks: HashMap<(Field, String), Rc<Block>>,
+    /// The openings of policies, by their scope.
+    openings: HashMap<Vec<String>, Rc<Block>>,
     all: String,
     sample: String,
     shared: BTreeSet<String>,
@@ -140,6 +142,7 @@ impl<'a> Assembly<'a> {
             options,
             base: base_data(options),
             blocks: HashMap::new(),
+            openings: HashMap::new(),
             all: String::new(),
             sample: String::new(),
             shared: BTreeSet::new(),
@@ -149,11 +152,7 @@ impl<'a> Assembly<'a> {
 
     /// Adds the macros and rules of one policy.
     fn policy(&mut self, policy: &Policy, id: &str, mapped: &[(Field, Mapped)]) -> Result<()> {
-        let mut data = self.base.clone();
-        insert(&mut data, "id", id);
-        insert(&mut data, "policy", policy.name.as_str());
-        insert(&mut data, "scope", scope(policy, self.options));
-        let opening = Block::new(&self.templates.render("policy", &data)?);
+        let opening = self.opening(scope(policy, self.options))?;
         let mut blocks = Vec::new();
         let mut new = Vec::new();
         for (field, mapped) in mapped {
@@ -162,7 +161,9 @@ impl<'a> Assembly<'a> {
             }
             let (block, first) = self.block(*field, mapped)?;
             if block.refused.is_none() && mapped.refuses.is_some() {
-                bail!("{field}.yaml.hbs: its Violation rule needs the condition `{{{{id}}}} and …` on one line");
+                bail!(
+                    "{field}.yaml.hbs: its Violation rule needs the condition `{{{{id}}}} and …` on one line"
+                );
             }
             self.shared.extend(block.shared.iter().cloned());
             self.rules += block.rules;
@@ -179,9 +180,32 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
+    /// What a policy's rules stand on, narrowed to a scope.
+    fn opening(&mut self, scope: Vec<String>) -> Result<Rc<Block>> {
+        if let Some(block) = self.openings.get(&scope) {
+            return Ok(Rc::clone(block));
+        }
+        let mut data = self.stand_ins();
+        insert(&mut data, "scope", scope.clone());
+        let block = Rc::new(Block::new(&self.templates.render("policy", &data)?));
+        self.openings.insert(scope, Rc::clone(&block));
+        Ok(block)
+    }
+
+    /// The template's data, with stand-ins for the policy's names.
+    fn stand_ins(&self) -> Value {
+        let mut data = self.base.clone();
+        insert(&mut data, "policy", block::POLICY);
+        insert(&mut data, "id", block::ID);
+        data
+    }
+
     /// The block of a field, and whether it is the first that says so.
     fn block(&mut self, field: Field, mapped: &Mapped) -> Result<(Rc<Block>, bool)> {
-        let key = (field, format!("{:?}{:?}{:?}", mapped.refuses, mapped.corrects, mapped.data));
+        let key = (
+            field,
+            format!("{:?}{:?}{}", mapped.refuses, mapped.corrects, serde_json::to_string(&mapped.data)?),
+        );
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
@@ -189,11 +213,11 @@ impl<'a> Assembly<'a> {
             bail!("{field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
         }
         if let Some(length) = mapped.longest().filter(|n| *n > LONGEST) {
-            bail!("{field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it");
+            bail!(
+                "{field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it"
+            );
         }
-        let mut data = self.base.clone();
-        insert(&mut data, "policy", block::POLICY);
-        insert(&mut data, "id", block::ID);
+        let mut data = self.stand_ins();
         insert(&mut data, "field", field.name());
         insert(&mut data, "refuses", mapped.refuses.clone());
         insert(&mut data, "corrects", mapped.corrects.clone());
@@ -220,7 +244,8 @@ impl<'a> Assembly<'a> {
         let mut named = self.shared.clone();
         named.extend(block::shared_names(&guard));
         let used = used_items(&shared, &named);
-        let kept: String = shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
+        let kept: String =
+            shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
         let engine = if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE };
         Ok((format!("{}{}", header(policies, mapped, engine), block::tidy(&kept)), guard))
     }
@@ -267,7 +292,10 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
     let annotation = |key: &str| -> Vec<String> {
         let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
         let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-        text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
+        text.split(',')
+            .map(|n| n.trim().trim_matches(['"', '\'']).to_owned())
+            .filter(|n| !n.is_empty())
+            .collect()
     };
     let mut scope = Vec::new();
     for names in [options.namespaces.clone(), annotation(NAMESPACES)] {
@@ -278,10 +306,13 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
     if !options.exclude_namespaces.is_empty() {
         scope.push(format!("not ka.target.namespace in ({})", quoted(&options.exclude_namespaces)));
     }
-    let images: Vec<String> = annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
+    let images: Vec<String> =
+        annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
         let spec = format!("jevt.value[{}/spec]", options.object.root());
-        let one = |image: &String| format!("{spec} regex {}", helpers::quote(&format!(".*\"image\":\"{image}[:@\"].*")));
+        let one = |image: &String| {
+            format!("{spec} regex {}", helpers::quote(&format!(".*\"image\":\"{image}[:@\"].*")))
+        };
         scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
     }
     scope
@@ -314,7 +345,10 @@ fn items(text: &str) -> Vec<Item> {
     let mut comment = String::new();
     for line in text.lines().filter(|l| !l.trim().is_empty()) {
         if let Some(name) = line.strip_prefix("- macro: ").or_else(|| line.strip_prefix("- list: ")) {
-            items.push(Item { name: name.trim().to_owned(), text: format!("{}{line}\n", std::mem::take(&mut comment)) });
+            items.push(Item {
+                name: name.trim().to_owned(),
+                text: format!("{}{line}\n", std::mem::take(&mut comment)),
+            });
         } else if line.starts_with('#') {
             let _ = writeln!(comment, "{line}");
         } else if let Some(item) = items.last_mut() {
@@ -328,8 +362,11 @@ fn items(text: &str) -> Vec<Item> {
 fn used_items(items: &[Item], named: &BTreeSet<String>) -> BTreeSet<String> {
     let mut used = named.clone();
     loop {
-        let more: BTreeSet<String> =
-            items.iter().filter(|i| used.contains(&i.name)).flat_map(|i| block::shared_names(&i.text)).collect();
+        let more: BTreeSet<String> = items
+            .iter()
+            .filter(|i| used.contains(&i.name))
+            .flat_map(|i| block::shared_names(&i.text))
+            .collect();
         if more.is_subset(&used) {
             return used;
         }

@@ -207,7 +207,8 @@ fn digits(intervals: &[(i64, i64)], length: usize, digit: &str) -> Tree {
         if below.is_empty() {
             continue;
         }
-        let tree = if below == [(0, unit - 1)] { any_digits(rest, digit) } else { digits(&below, rest, digit) };
+        let tree =
+            if below == [(0, unit - 1)] { any_digits(rest, digit) } else { digits(&below, rest, digit) };
         match alternatives.last_mut() {
             Some((_, to, last)) if *last == tree && *to as u32 + 1 == first as u32 => *to = first,
             _ => alternatives.push((first, first, tree)),
@@ -315,11 +316,14 @@ impl Letters {
 
     /// What the literals below this node have in common, then each one's own. Short literals only: it recurs.
     fn text(&self) -> String {
-        let alternatives: Vec<String> =
-            self.below.iter().map(|(letter, node)| format!("{}{}", literal(&letter.to_string()), node.text())).collect();
+        let alternatives: Vec<String> = self
+            .below
+            .iter()
+            .map(|(letter, node)| format!("{}{}", literal(&letter.to_string()), node.text()))
+            .collect();
         match alternatives.as_slice() {
             [one] => one.clone(),
-            many if many.is_empty() => String::new(),
+            [] => String::new(),
             many => format!("({})", many.join("|")),
         }
     }
@@ -445,7 +449,11 @@ mod tests {
                 let numbers = (0..2100).chain([65535, 65536, 70000, 70001, 2_147_483_647]).chain(edges);
                 for number in numbers.filter(|n| (0..=MAX_ID).contains(n)) {
                     let inside = ranges.iter().any(|r| r.contains(number));
-                    assert_eq!(matches(&pieces, &number.to_string()), !inside, "{number} {ranges:?} {pieces:?}");
+                    assert_eq!(
+                        matches(&pieces, &number.to_string()),
+                        !inside,
+                        "{number} {ranges:?} {pieces:?}"
+                    );
                 }
             }
         }

@@ -64,12 +64,14 @@ impl Templates {
         registry.register_escape_fn(no_escape);
         helpers::register(&mut registry);
         for (name, built_in) in EMBEDDED {
-            let path = folder.map(|f| f.join("audit").join(format!("{name}.yaml.hbs"))).filter(|p| p.exists());
+            let path =
+                folder.map(|f| f.join("audit").join(format!("{name}.yaml.hbs"))).filter(|p| p.exists());
             let text = match &path {
                 Some(path) => read_override(path)?,
                 None => (*built_in).to_owned(),
             };
-            let place = path.map_or_else(|| format!("templates/audit/{name}.yaml.hbs"), |p| p.display().to_string());
+            let place =
+                path.map_or_else(|| format!("templates/audit/{name}.yaml.hbs"), |p| p.display().to_string());
             registry.register_template_string(name, text.trim_end()).map_err(|e| {
                 let (line, column) = e.pos().unwrap_or((1, 1));
                 anyhow!("{place}:{line}:{column}: {}", e.reason())
@@ -85,7 +87,8 @@ impl Templates {
     pub(super) fn render(&self, name: &str, data: &Value) -> Result<String> {
         self.registry.render(name, data).map_err(|e| {
             let template = e.template_name.as_deref().unwrap_or(name);
-            let place = format!("{template}.yaml.hbs:{}:{}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1));
+            let place =
+                format!("{template}.yaml.hbs:{}:{}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1));
             anyhow!("{place}: {}", e.reason())
         })
     }
@@ -100,7 +103,10 @@ fn refuse_unknown(folder: &Path) -> Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let known = name.strip_suffix(".yaml.hbs").is_some_and(|n| EMBEDDED.iter().any(|(e, _)| *e == n));
         if name.ends_with(".hbs") && !known {
-            bail!("{}: replaces no template; name it after a field, as in templates/audit", entry.path().display());
+            bail!(
+                "{}: replaces no template; name it after a field, as in templates/audit",
+                entry.path().display()
+            );
         }
     }
     Ok(())

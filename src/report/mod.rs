@@ -48,7 +48,8 @@ pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fideli
 }
 
 /// What a log that holds only requests does not show.
-const REQUEST_LOSES: &str = "the request lacks what webhooks and defaults add; a patch shows only its own part";
+const REQUEST_LOSES: &str =
+    "the request lacks what webhooks and defaults add; a patch shows only its own part";
 
 /// What the conversion amounts to, in a few lines.
 pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> String {
@@ -69,7 +70,8 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) 
         counted(rendered.rules, "rule", "rules"),
     );
     if !inventory.passed_over.is_empty() {
-        let kinds: Vec<String> = inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let kinds: Vec<String> =
+            inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         let _ = write!(text, "\npassed over: {}", kinds.join(", "));
     }
     text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
@@ -119,7 +121,11 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let clean = |cell: &str| -> String {
         let cell: String = cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        if cell.chars().count() > WIDEST { cell.chars().take(WIDEST - 1).chain(['…']).collect() } else { cell }
+        if cell.chars().count() > WIDEST {
+            cell.chars().take(WIDEST - 1).chain(['…']).collect()
+        } else {
+            cell
+        }
     };
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|c| clean(c)).collect()).collect();
     let width = |column: usize| {
@@ -128,7 +134,8 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
     for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
     }
     text

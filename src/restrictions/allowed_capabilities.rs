@@ -11,7 +11,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     names.sort();
     names.dedup();
     let sentence =
-        if names.is_empty() { "added capability".to_owned() } else { format!("added capability other than {}", listed(&names)) };
+        if names.is_empty() { "container that adds a capability".to_owned() } else { format!("container that adds a capability other than {}", listed(&names)) };
     Mapped::value(if any { "any".to_owned() } else { listed(&names) })
         .refuses(!any, sentence)
         .with("none", names.is_empty())

@@ -7,7 +7,11 @@ use crate::psp::admission::Profiles;
 pub(super) fn map(policy: &Policy) -> Mapped {
     let Profiles { allowed, default } = Profiles::apparmor(policy);
     let names: Vec<&str> = allowed.iter().flatten().map(String::as_str).collect();
-    let words = if allowed.is_none() { "any".to_owned() } else { names.join(", ") };
+    let words = match &allowed {
+        None => "any".to_owned(),
+        Some(_) if names.is_empty() => "(none is allowed)".to_owned(),
+        Some(_) => names.join(", "),
+    };
     let unset = default.as_deref().unwrap_or_default();
     let unset_refused = allowed.is_some() && !names.contains(&unset);
     let value = match &default {

@@ -6,6 +6,6 @@ use crate::psp::Policy;
 pub(super) fn map(policy: &Policy) -> Mapped {
     let forbidden = &policy.spec.forbidden_sysctls;
     Mapped::value(listed(forbidden))
-        .refuses(!forbidden.is_empty(), format!("sysctl {}", listed(forbidden)))
+        .refuses(!forbidden.is_empty(), format!("forbidden sysctl: {}", listed(forbidden)))
         .with("patterns", patterns(forbidden))
 }

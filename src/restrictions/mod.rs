@@ -90,7 +90,12 @@ impl Mapped {
 
     /// Length of the longest text in the template's data, in bytes.
     pub fn longest(&self) -> Option<usize> {
-        self.data.values().flat_map(|v| v.as_array().into_iter().flatten()).filter_map(Value::as_str).map(str::len).max()
+        self.data
+            .values()
+            .flat_map(|v| v.as_array().into_iter().flatten())
+            .filter_map(Value::as_str)
+            .map(str::len)
+            .max()
     }
 }
 
@@ -99,7 +104,11 @@ const SHORT: usize = 200;
 
 /// `text`, cut where it grows too long to read.
 fn short(text: &str) -> String {
-    if text.chars().count() <= SHORT { text.to_owned() } else { text.chars().take(SHORT).chain("...".chars()).collect() }
+    if text.chars().count() <= SHORT {
+        text.to_owned()
+    } else {
+        text.chars().take(SHORT).chain("...".chars()).collect()
+    }
 }
 
 /// A boolean field that forbids when false.
@@ -127,9 +136,9 @@ fn ranges_data(ranges: &[Range]) -> Value {
 fn covers(ranges: &[Range], from: i64, max: i64) -> bool {
     let mut sorted: Vec<Range> = ranges.to_vec();
     sorted.sort();
-    let reached = sorted.iter().fold(from, |next, r| {
-        if r.min <= next { next.max(r.max.saturating_add(1)) } else { next }
-    });
+    let reached = sorted
+        .iter()
+        .fold(from, |next, r| if r.min <= next { next.max(r.max.saturating_add(1)) } else { next });
     reached > max
 }
 

@@ -45,11 +45,11 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let tokens_only = lists("secret") && !lists("projected");
     let refused: Vec<&str> = SOURCES
         .into_iter()
-        .filter(|s| !lists(volume_type(s)) && !(tokens_only && *s == "projected"))
+        .filter(|s| !(lists(volume_type(s)) || tokens_only && *s == "projected"))
         .collect();
     let allowed = listed(types);
     Mapped::value(if lists("*") { "any".to_owned() } else { allowed.clone() })
-        .refuses(!lists("*") && (tokens_only || !refused.is_empty()), format!("volume type other than {allowed}"))
+        .refuses(!lists("*"), format!("volume type other than {allowed}"))
         .with("tokens_only", tokens_only)
         .with("sources", refused)
 }

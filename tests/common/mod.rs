@@ -1,5 +1,12 @@
 //! The recordings of a real API server that the tests are held to.
-#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -61,7 +68,8 @@ impl Recording {
 /// Reads one policy object.
 pub fn policy(value: &Value) -> Located {
     let text = value.to_string();
-    let mut inventory = read_text("policy.json", &text, &Options::default()).unwrap_or_else(|e| panic!("{e:?}\n{text}"));
+    let mut inventory =
+        read_text("policy.json", &text, &Options::default()).unwrap_or_else(|e| panic!("{e:?}\n{text}"));
     inventory.policies.remove(0)
 }
 

@@ -30,10 +30,14 @@ const ALL_TRANSFORMERS: &str =
 /// Parses a condition.
 ///
 /// # Errors
-/// When Falco 0.44.1 would refuse it, or when it nests deeper than [`MAX_DEPTH`].
+/// When Falco 0.44.1 would refuse it, when it nests deeper than [`MAX_DEPTH`], or when it holds a NUL.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
     if text.is_empty() {
         return Err(ParseError { message: "filter input string is empty".into(), offset: 0 });
+    }
+    // Falco reads part of a condition as a C string and part of it not; nobody means that.
+    if let Some(offset) = text.find('\0') {
+        return Err(ParseError { message: "the condition holds a NUL character".into(), offset });
     }
     let mut parser = Parser::new(text);
     let expr = parser.or()?;
@@ -91,8 +95,7 @@ impl<'a> Parser<'a> {
     }
 
     fn byte(&self, ahead: usize) -> Option<u8> {
-        // A NUL ends the text for Falco, which reads it as a C string.
-        self.text.as_bytes().get(self.pos + ahead).copied().filter(|b| *b != 0)
+        self.text.as_bytes().get(self.pos + ahead).copied()
     }
 
     fn enter(&mut self) -> Parsed<()> {
