@@ -251,7 +251,7 @@ fn broken_log_lines_do_not_panic() {
         }
         for event in Event::parse_line(&line).into_iter().flatten().flatten() {
             for alert in rules.alerts(&event) {
-                alert.render_output(&event);
+                assert!(!alert.render_output(&event).is_empty());
             }
         }
     }

@@ -244,7 +244,7 @@ fn rules_are_short_and_cheap() {
         })
         .map(|(id, _)| id)
         .collect();
-    for (policy, bytes, fields) in [("kubernetes-restricted", 23_000, 60), ("every-field", 40_960, 150)] {
+    for (policy, bytes, fields) in [("kubernetes-restricted", 23_000, 60), ("every-field", 40_000, 150)] {
         let (text, set) = rules(&[fixture(policy)], &Options::default());
         let most = single
             .iter()

@@ -239,7 +239,7 @@ impl<'a> Assembly<'a> {
         let used = used_items(&shared, &self.shared);
         let mut data = self.base.clone();
         insert(&mut data, "counts_containers", used.contains("psps_no_apparmor"));
-        insert(&mut data, "numbers_volumes", used.iter().any(|m| m.starts_with("psps_writes_to_volume")));
+        insert(&mut data, "numbers_volumes", used.iter().any(|m| m.starts_with("psps_writes_volume")));
         let guard = block::tidy(&self.templates.render("incomplete", &data)?);
         let mut named = self.shared.clone();
         named.extend(block::shared_names(&guard));
