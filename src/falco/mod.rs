@@ -49,6 +49,7 @@ mod output;
 mod posix;
 mod reader;
 mod rules;
+mod scan;
 mod versions;
 mod warnings;
 mod yaml;
