@@ -96,7 +96,7 @@ impl Checker {
     }
 
     pub(crate) fn finish(mut self) -> (Program, Patterns) {
-        self.program.finish(self.fields.len());
+        self.program.fields = self.fields.len();
         (self.program, self.patterns)
     }
 

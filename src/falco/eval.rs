@@ -12,8 +12,7 @@ use super::json::{Index, NodeId};
 use super::posix::{Pattern, is_plain};
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
-use super::scan::{Table, together};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What was read of an event.
@@ -34,32 +33,8 @@ pub(crate) struct Program {
     pub(crate) shared: Vec<Node>,
     /// The number of different fields.
     pub(crate) fields: usize,
-    /// Tests with regular expressions over the same operand, a few at a time.
-    batches: Vec<Vec<usize>>,
-    /// The batch of each test that is in one.
-    batch_of: HashMap<usize, usize>,
     /// The JSON pointers that are read, and those that they start with.
     pub(crate) paths: Paths,
-}
-
-/// How many regular expressions go over a text at once.
-const BATCH: usize = 4;
-
-impl Program {
-    /// Groups the regular expressions.
-    pub(crate) fn finish(&mut self, fields: usize) {
-        self.fields = fields;
-        let mut by_operand: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (id, test) in self.tests.iter().enumerate() {
-            if matches!(test.compare, Compare::Text(TextTest::Regex(_))) {
-                by_operand.entry(test.operand).or_default().push(id);
-            }
-        }
-        for batch in by_operand.values().flat_map(|tests| tests.chunks(BATCH)) {
-            self.batch_of.extend(batch.iter().map(|id| (*id, self.batches.len())));
-            self.batches.push(batch.to_vec());
-        }
-    }
 }
 
 /// JSON pointers as a tree, so that what several start with is looked up once an event.
@@ -243,7 +218,7 @@ impl<'e, 'p> Run<'e, 'p> {
                 self.program.shared.get(*id).is_some_and(|node| self.node(node))
             }),
             Node::Test(id) => self.remembered(self.tests.get(*id), || {
-                self.program.tests.get(*id).is_some_and(|test| self.test(*id, test))
+                self.program.tests.get(*id).is_some_and(|test| self.test(test))
             }),
         }
     }
@@ -259,72 +234,10 @@ impl<'e, 'p> Run<'e, 'p> {
         result
     }
 
-    /// Matches a regular expression, and others over the same text on the way.
-    fn regex(&self, id: usize, pattern: &Pattern, value: &Cow<'_, [u8]>) -> bool {
-        let text = trimmed(value);
-        let plain = match value {
-            // Part of the event's text, which is looked at once.
-            Cow::Borrowed(_) => self.event.is_plain(),
-            Cow::Owned(bytes) => is_plain(bytes),
-        };
-        if !plain {
-            return pattern.matches(text, false);
-        }
-        if !pattern.may_match(text) {
-            return false;
-        }
-        let Some(table) = pattern.table() else { return pattern.matches(text, true) };
-        let mut lanes: Vec<(usize, &Table)> = Vec::with_capacity(BATCH);
-        lanes.push((id, table));
-        let batch = self.program.batch_of.get(&id).and_then(|b| self.program.batches.get(*b));
-        for other in batch.into_iter().flatten().filter(|other| **other != id) {
-            if self.tests.get(*other).is_none_or(|result| result.get().is_some()) {
-                continue;
-            }
-            let Some(Compare::Text(TextTest::Regex(pattern))) =
-                self.program.tests.get(*other).map(|test| &test.compare)
-            else {
-                continue;
-            };
-            if !pattern.may_match(text) {
-                self.set(*other, false);
-            } else if let Some(table) = pattern.table() {
-                lanes.push((*other, table));
-            }
-        }
-        self.match_lanes(&lanes, text)
-    }
-
-    /// Matches up to [`BATCH`] patterns and keeps the results; returns the first one's.
-    fn match_lanes(&self, lanes: &[(usize, &Table)], text: &[u8]) -> bool {
-        let keep = |ids: &[usize], results: &[bool]| {
-            ids.iter().zip(results).for_each(|(id, result)| self.set(*id, *result));
-            results.first().copied().unwrap_or(false)
-        };
-        match lanes {
-            [(a, x)] => keep(&[*a], &together([x], text)),
-            [(a, x), (b, y)] => keep(&[*a, *b], &together([x, y], text)),
-            [(a, x), (b, y), (c, z)] => keep(&[*a, *b, *c], &together([x, y, z], text)),
-            [(a, x), (b, y), (c, z), (d, w), ..] => {
-                keep(&[*a, *b, *c, *d], &together([x, y, z, w], text))
-            }
-            [] => false,
-        }
-    }
-
-    fn set(&self, test: usize, result: bool) {
-        if let Some(slot) = self.tests.get(test) {
-            slot.set(Some(result));
-        }
-    }
-
-    fn test(&self, id: usize, test: &Test) -> bool {
+    fn test(&self, test: &Test) -> bool {
         let left = self.value(test.operand);
         if *left == Extracted::Missing {
             return false;
-        }
-        if let (Compare::Text(TextTest::Regex(pattern)), Extracted::One(value)) = (&test.compare, left) {
-            return self.regex(id, pattern, value);
         }
         match (&test.compare, left) {
             (Compare::Exists, _) => true,

@@ -49,7 +49,6 @@ mod output;
 mod posix;
 mod reader;
 mod rules;
-mod scan;
 mod versions;
 mod warnings;
 mod yaml;

@@ -5,9 +5,7 @@
 //! `^` and `$` match at line ends inside the text, `.` does not match a line's end, `[^a]` does, and a `{` that
 //! starts no repetition is a plain character.
 
-use super::scan::Table;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -16,8 +14,6 @@ const MAX_REPEAT: u32 = 1000;
 /// A pattern of at most 255 bytes with no more repetitions than this compiles for certain.
 const ALWAYS_COMPILES: u32 = 50;
 const MAX_DEPTH: usize = 150;
-/// How often a pattern is asked before its automaton is written out.
-const MANY_USES: u32 = 300;
 
 /// A pattern that RE2 takes, compiled when it is first asked: most of those in a file that is only checked never are.
 #[derive(Debug)]
@@ -26,12 +22,6 @@ pub(crate) struct Pattern {
     whole: Lazy,
     /// For patterns that start or end in `.*`: the rest of it, to be found anywhere.
     within: Option<Lazy>,
-    /// What stands in everything that matches, and how often.
-    needs: Vec<(memchr::memmem::Finder<'static>, u32)>,
-    /// How often it was asked.
-    uses: AtomicU32,
-    /// Its automaton, written out once the pattern has proved to be asked often.
-    table: OnceLock<Option<Table>>,
 }
 
 #[derive(Debug)]
@@ -79,30 +69,7 @@ impl Pattern {
             [pieces] => open_ended(pieces).map(Lazy::new),
             _ => None,
         };
-        let finder = |text: &str| memchr::memmem::Finder::new(text.as_bytes()).into_owned();
-        let needs = tree.needs.iter().map(|(text, times)| (finder(text), *times)).collect();
-        Ok(Self { whole, within, needs, uses: AtomicU32::new(0), table: OnceLock::new() })
-    }
-
-    /// Whether `text` holds what it must hold to match.
-    pub(crate) fn may_match(&self, text: &[u8]) -> bool {
-        self.needs.iter().all(|(literal, times)| match times {
-            1 => literal.find(text).is_some(),
-            _ => literal.find_iter(text).take(*times as usize).count() == *times as usize,
-        })
-    }
-
-    /// The automaton for matching together with others, when building it has come to pay. Patterns that are
-    /// looked for within a text do better alone: what they start with is found faster than any automaton runs.
-    pub(crate) fn table(&self) -> Option<&Table> {
-        if self.within.is_some() {
-            return None;
-        }
-        if self.uses.load(Ordering::Relaxed) < MANY_USES {
-            self.uses.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        self.table.get_or_init(|| Table::new(&self.whole.text)).as_ref()
+        Ok(Self { whole, within })
     }
 
     /// Whether the pattern matches all of `text`; `plain` says that it is UTF-8 and has no line end.
@@ -129,14 +96,11 @@ struct Piece {
     text: String,
     /// The product of nested repetitions.
     repeat: u32,
-    /// Texts that stand in whatever it matches, and how often.
-    needs: Vec<(String, u32)>,
     kind: PieceKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PieceKind {
-    Char(char),
     Dot,
     DotStar,
     Anchor,
@@ -145,12 +109,12 @@ enum PieceKind {
 
 impl Piece {
     fn new(text: impl Into<String>, kind: PieceKind) -> Self {
-        Self { text: text.into(), repeat: 1, needs: Vec::new(), kind }
+        Self { text: text.into(), repeat: 1, kind }
     }
 
     fn char(c: char) -> Self {
         let mut buffer = [0; 4];
-        Self::new(regex::escape(c.encode_utf8(&mut buffer)), PieceKind::Char(c))
+        Self::new(regex::escape(c.encode_utf8(&mut buffer)), PieceKind::Other)
     }
 }
 
@@ -158,7 +122,6 @@ fn concatenation(pieces: &[Piece]) -> Piece {
     Piece {
         text: pieces.iter().map(|p| p.text.as_str()).collect(),
         repeat: pieces.iter().map(|p| p.repeat).max().unwrap_or(1),
-        needs: needs_of(pieces),
         kind: PieceKind::Other,
     }
 }
@@ -166,33 +129,8 @@ fn concatenation(pieces: &[Piece]) -> Piece {
 fn alternation(alternatives: &[Vec<Piece>]) -> Piece {
     let branches: Vec<Piece> = alternatives.iter().map(|pieces| concatenation(pieces)).collect();
     let mut all = concatenation(&branches);
-    if branches.len() > 1 {
-        all.needs.clear();
-    }
     all.text = branches.into_iter().map(|b| b.text).collect::<Vec<_>>().join("|");
     all
-}
-
-/// What stands in whatever all the pieces match: the longest text of single characters, and what they need.
-fn needs_of(pieces: &[Piece]) -> Vec<(String, u32)> {
-    let mut longest = String::new();
-    let mut current = String::new();
-    let mut needs: Vec<(String, u32)> = Vec::new();
-    for piece in pieces {
-        needs.extend(piece.needs.iter().filter(|(_, times)| *times > 1).cloned());
-        if let PieceKind::Char(c) = piece.kind {
-            current.push(c);
-        } else {
-            current.clear();
-        }
-        if current.len() > longest.len() {
-            longest.clone_from(&current);
-        }
-    }
-    if longest.len() > 2 {
-        needs.push((longest, 1));
-    }
-    needs
 }
 
 /// The pattern without a `.*` at its start or end, if it has one.
@@ -311,10 +249,7 @@ impl<'p> Parser<'p> {
         if (low >= 2 || most >= 2) && repeat > MAX_REPEAT {
             return Err(size());
         }
-        // Texts in one round do not overlap with those in the next.
-        let needs = piece.needs.into_iter().filter(|_| low > 0);
-        let needs = needs.map(|(text, times)| (text, times.saturating_mul(low))).collect();
-        Ok(Piece { text: format!("(?:{}){operator}", piece.text), repeat, needs, kind: PieceKind::Other })
+        Ok(Piece { text: format!("(?:{}){operator}", piece.text), repeat, kind: PieceKind::Other })
     }
 
     fn atom(&mut self) -> Result<Piece, String> {
@@ -477,8 +412,7 @@ fn no_argument(operator: &str) -> String {
 fn repeat(piece: Option<Piece>, operator: &str, c: char) -> Result<Piece, String> {
     let piece = piece.ok_or_else(|| no_argument(operator))?;
     let kind = if piece.kind == PieceKind::Dot && c == '*' { PieceKind::DotStar } else { PieceKind::Other };
-    let needs = if c == '+' { piece.needs } else { Vec::new() };
-    Ok(Piece { text: format!("(?:{}){c}", piece.text), repeat: piece.repeat, needs, kind })
+    Ok(Piece { text: format!("(?:{}){c}", piece.text), repeat: piece.repeat, kind })
 }
 
 #[cfg(test)]
