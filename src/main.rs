@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use psp2falco::cli::Cli;
-use psp2falco::commands;
+use psp2falco::commands::{self, Exit};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     match commands::run(cli, &mut out, &mut err) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Findings) => ExitCode::from(1),
         // a reader that has seen enough is no fault
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

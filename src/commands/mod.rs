@@ -1,56 +1,43 @@
-//! What each command does: read, map, render, check, write.
+//! What each command does: read, map, render, check, write. One file a command.
+
+mod convert;
+mod explain;
 
 use std::fmt::Write as _;
+use std::io::Write;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::cli::{AuditObject, Cli, Command, Convert, Explain, Input, Rules};
+use crate::cli::{AuditObject, Cli, Command, Input, Rules};
 use crate::falco;
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
-use crate::report;
-use crate::write;
 
 /// Name of the audit rules in a folder.
-const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+
+/// How a command ended that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or in sync: exit code 0.
+    Done,
+    /// Drift or findings, where they were asked for: exit code 1.
+    Findings,
+}
 
 /// Runs the command. The product goes to `out`, the talk to `err`.
 ///
 /// # Errors
 /// Anything wrong, in lines that start with the place; nothing was written then.
-pub fn run(cli: Cli, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write) -> Result<()> {
+pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     match cli.command {
-        Command::Convert(args) => convert(&args, out, err),
-        Command::Explain(args) => explain(&args, out, err),
+        Command::Convert(args) => convert::run(&args, out, err),
+        Command::Explain(args) => explain::run(&args, out, err),
     }
-}
-
-fn convert(args: &Convert, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write) -> Result<()> {
-    let inventory = read_input(&args.input, err)?;
-    let rendered = render::audit_rules(&inventory.policies, &options(&args.rules))?;
-    check(&rendered)?;
-    let summary = report::summary(&inventory, &rendered, object(args.rules.audit_object));
-    match &args.output {
-        Some(output) => {
-            let path = write::target(output, AUDIT_RULES);
-            write::replace(&path, &rendered.text, args.force)?;
-            writeln!(err, "{summary}\nwrote {}", path.display())?;
-        }
-        None => {
-            out.write_all(rendered.text.as_bytes()).context("standard output")?;
-            writeln!(err, "{summary}")?;
-        }
-    }
-    Ok(())
-}
-
-fn explain(args: &Explain, out: &mut dyn std::io::Write, err: &mut dyn std::io::Write) -> Result<()> {
-    let inventory = read_input(&args.input, err)?;
-    write!(out, "{}", report::explain(&inventory, object(args.audit_object))).context("standard output")
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
-fn read_input(input: &Input, err: &mut dyn std::io::Write) -> Result<Inventory> {
+fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
     let source = |path: &std::path::PathBuf| {
         if path.as_os_str() == "-" { read::Source::Stdin } else { read::Source::Path(path.clone()) }
     };
