@@ -65,6 +65,18 @@ pub struct Rules {
     pub templates: Option<PathBuf>,
 }
 
+/// Where rules go.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// A file, or a folder for psp_audit_rules.yaml; standard output when left out.
+    #[arg(short, long, value_name = "FILE|DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Overwrite a file that psp2falco did not write.
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// Which object of an audit event to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuditObject {
@@ -85,13 +97,9 @@ pub struct Convert {
     #[command(flatten)]
     pub rules: Rules,
 
-    /// A file, or a folder for psp_audit_rules.yaml; standard output when left out.
-    #[arg(short, long, value_name = "FILE|DIR")]
-    pub output: Option<PathBuf>,
-
-    /// Overwrite a file that psp2falco did not write.
-    #[arg(long)]
-    pub force: bool,
+    /// Where rules go.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `explain`.

@@ -6,12 +6,13 @@ mod explain;
 use std::fmt::Write as _;
 use std::io::Write;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
-use crate::cli::{AuditObject, Cli, Command, Input, Rules};
+use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
 use crate::falco;
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
+use crate::{report, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
@@ -34,6 +35,31 @@ pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Explain(args) => explain::run(&args, out, err),
     }
+}
+
+/// What every command that makes rules ends in: map, render, check, write, tell.
+fn deliver(
+    inventory: &Inventory,
+    rules: &Rules,
+    output: &Output,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Exit> {
+    let rendered = render::audit_rules(&inventory.policies, &options(rules))?;
+    check(&rendered)?;
+    let summary = report::summary(inventory, &rendered, object(rules.audit_object));
+    match &output.output {
+        Some(output_path) => {
+            let path = write::target(output_path, AUDIT_RULES);
+            write::replace(&path, &rendered.text, output.force)?;
+            writeln!(err, "{summary}\nwrote {}", path.display())?;
+        }
+        None => {
+            out.write_all(rendered.text.as_bytes()).context("standard output")?;
+            writeln!(err, "{summary}")?;
+        }
+    }
+    Ok(Exit::Done)
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
