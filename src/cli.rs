@@ -47,6 +47,10 @@ pub struct Rules {
     #[arg(long, value_name = "NAME")]
     pub exclude_namespace: Vec<String>,
 
+    /// Hold every policy against every pod, though the input says who may use which.
+    #[arg(long)]
+    pub no_rbac: bool,
+
     /// The object of an audit event to judge: the pod as stored, or as the client sent it.
     #[arg(long, value_name = "OBJECT", value_enum, default_value_t = AuditObject::Response)]
     pub audit_object: AuditObject,

@@ -3,6 +3,7 @@
 //! `read` brings policies in, `psp` knows what they meant to the API server, `restrictions` and `render` turn
 //! them into rules, `falco` knows what the engine makes of those rules, and `write` puts them in place.
 
+pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod falco;

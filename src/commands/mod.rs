@@ -8,6 +8,7 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::access::Access;
 use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
 use crate::falco;
 use crate::read::{self, Inventory};
@@ -16,6 +17,9 @@ use crate::{report, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+
+/// How many bindings that grant nothing are worth showing.
+const MAX_NOTES: usize = 10;
 
 /// How a command ended that went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +49,11 @@ fn deliver(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let rendered = render::audit_rules(&inventory.policies, &options(rules))?;
+    let mut options = options(rules);
+    options.access = access(inventory, rules, err)?;
+    let rendered = render::audit_rules(&inventory.policies, &options)?;
     check(&rendered)?;
-    let summary = report::summary(inventory, &rendered, object(rules.audit_object));
+    let summary = report::summary(inventory, &rendered, &options);
     match &output.output {
         Some(output_path) => {
             let path = write::target(output_path, AUDIT_RULES);
@@ -60,6 +66,22 @@ fn deliver(
         }
     }
     Ok(Exit::Done)
+}
+
+/// Who may use which policy, if the input says so and the user does not turn it off.
+fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Option<Access>> {
+    if rules.no_rbac {
+        return Ok(None);
+    }
+    let access = Access::of_inventory(inventory);
+    let notes = access.iter().flat_map(|a| &a.notes);
+    for note in notes.clone().take(MAX_NOTES) {
+        writeln!(err, "warning: {note}")?;
+    }
+    if let more @ 1.. = notes.count().saturating_sub(MAX_NOTES) {
+        writeln!(err, "warning: {more} more bindings of that kind")?;
+    }
+    Ok(access)
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
@@ -106,6 +128,7 @@ fn options(rules: &Rules) -> render::Options {
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
         templates: rules.templates.clone(),
+        access: None,
     }
 }
 

@@ -3,7 +3,9 @@
 mod block;
 mod helpers;
 pub mod pattern;
+mod set;
 mod templates;
+mod usable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -13,6 +15,7 @@ use std::rc::Rc;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::access::Access;
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
@@ -68,6 +71,8 @@ pub struct Options {
     pub exclude_namespaces: Vec<String>,
     /// A folder whose `audit/NAME.yaml.hbs` replace the templates of that name.
     pub templates: Option<PathBuf>,
+    /// Who may use which policy. Known, the policies decide together; not known, each stands alone.
+    pub access: Option<Access>,
 }
 
 impl Default for Options {
@@ -79,6 +84,7 @@ impl Default for Options {
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
             templates: None,
+            access: None,
         }
     }
 }
@@ -94,6 +100,8 @@ pub struct Rendered {
     pub rules: usize,
     /// What each policy says in each field, in the order of the file.
     pub policies: Vec<(String, Vec<(Field, Mapped)>)>,
+    /// Names of users and groups that no condition can hold: the rules take them to have no access.
+    pub left_out: Vec<String>,
 }
 
 /// Makes the rules for the Kubernetes audit log.
@@ -102,22 +110,42 @@ pub struct Rendered {
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
     let mut assembly = Assembly::new(options)?;
+    let mut set = options.access.as_ref().map(|access| set::Set::new(access, options.object));
     let mut mapped_policies = Vec::with_capacity(policies.len());
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
+        let id = macro_name(&policy.name);
+        if let Some(set) = &mut set
+            && unusable(policy).is_none()
+        {
+            assembly.all.push_str(&set.member(&policy.name, &id));
+        }
         if rules_note(policy, &mapped).is_none() {
-            assembly.policy(policy, &macro_name(&policy.name), &mapped)?;
+            let (refuses, corrects) = assembly.policy(policy, &id, &mapped)?;
+            if let Some(set) = &mut set {
+                set.rules(refuses, corrects);
+            }
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
+    let mut left_out = Vec::new();
+    if let Some(set) = set {
+        let mut data = assembly.base.clone();
+        assembly.rules += usize::from(set.fill(&mut data, everywhere(options)));
+        let text = block::tidy(&assembly.templates.render("set", &data)?);
+        assembly.shared.extend(block::shared_names(&text));
+        assembly.all.push_str(&text);
+        left_out = set.left_out();
+    }
     let (opening, closing) = assembly.frame(policies, &mapped_policies)?;
-    Ok(Rendered {
-        text: format!("{opening}{}{closing}", assembly.all),
-        sample: format!("{opening}{}{closing}", assembly.sample),
-        rules: assembly.rules + 1,
-        policies: mapped_policies,
-    })
+    let text = format!("{opening}{}{closing}", assembly.all);
+    // where policies decide together, each rule hangs on all of them
+    let sample = match options.access {
+        Some(_) => text.clone(),
+        None => format!("{opening}{}{closing}", assembly.sample),
+    };
+    Ok(Rendered { text, sample, rules: assembly.rules + 1, policies: mapped_policies, left_out })
 }
 
 /// A rules file under way.
@@ -150,8 +178,8 @@ impl<'a> Assembly<'a> {
         })
     }
 
-    /// Adds the macros and rules of one policy.
-    fn policy(&mut self, policy: &Policy, id: &str, mapped: &[(Field, Mapped)]) -> Result<()> {
+    /// Adds the macros and rules of one policy; says whether it refuses anything, and whether it corrects anything.
+    fn policy(&mut self, policy: &Policy, id: &str, mapped: &[(Field, Mapped)]) -> Result<(bool, bool)> {
         let opening = self.opening(scope(policy, self.options))?;
         let mut blocks = Vec::new();
         let mut new = Vec::new();
@@ -173,11 +201,13 @@ impl<'a> Assembly<'a> {
             blocks.push(block);
         }
         self.shared.extend(opening.shared.iter().cloned());
-        write_policy(&policy.name, id, &opening, &blocks, &mut self.all);
+        let set = self.options.access.is_some();
+        write_policy(&policy.name, id, &opening, &blocks, set, &mut self.all);
         if !new.is_empty() {
-            write_policy(&policy.name, id, &opening, &new, &mut self.sample);
+            write_policy(&policy.name, id, &opening, &new, set, &mut self.sample);
         }
-        Ok(())
+        let refuses = blocks.iter().any(|b| b.refused.is_some());
+        Ok((refuses, blocks.iter().any(|b| b.corrected.is_some())))
     }
 
     /// What a policy's rules stand on, narrowed to a scope.
@@ -246,22 +276,31 @@ impl<'a> Assembly<'a> {
         let used = used_items(&shared, &named);
         let kept: String =
             shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
-        let engine = if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE };
+        let engine = if kept.contains("concat(") || self.all.contains("=concat('system:serviceaccount:', ") {
+            ENGINE_WITH_CONCAT
+        } else {
+            ENGINE
+        };
         Ok((format!("{}{}", header(policies, mapped, engine), block::tidy(&kept)), guard))
     }
 }
 
 /// Writes what a policy's rules stand on, then its fields' blocks, then what it refuses in all.
-fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], out: &mut String) {
+fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], set: bool, out: &mut String) {
     opening.write(name, id, out);
     for block in blocks {
         block.write(name, id, out);
     }
-    if blocks.iter().any(|b| b.needs_refused) {
-        let refused: Vec<String> =
-            blocks.iter().filter_map(|b| b.refused.as_ref()).map(|c| c.replace(block::ID, id)).collect();
+    let of = |condition: fn(&Block) -> Option<&String>| -> Vec<String> {
+        blocks.iter().filter_map(|b| condition(b)).map(|c| c.replace(block::ID, id)).collect()
+    };
+    let (refused, corrected) = (of(|b| b.refused.as_ref()), of(|b| b.corrected.as_ref()));
+    if blocks.iter().any(|b| b.needs_refused) || set && !refused.is_empty() {
         let condition = if refused.is_empty() { "jevt.rawtime=0".to_owned() } else { refused.join(" or ") };
         let _ = writeln!(out, "\n- macro: {id}__refused\n  condition: {condition}");
+    }
+    if set && !corrected.is_empty() {
+        let _ = writeln!(out, "\n- macro: {id}__corrected\n  condition: {}", corrected.join(" or "));
     }
 }
 
@@ -270,6 +309,7 @@ fn base_data(options: &Options) -> Value {
     json!({
         "object": options.object.root(),
         "stored": options.object == AuditObject::Response,
+        "set": options.access.is_some(),
         "value": false,
         "whole": false,
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
@@ -287,9 +327,25 @@ fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
     }
 }
 
+fn within(namespaces: &[String]) -> String {
+    let quoted: Vec<String> = namespaces.iter().map(|n| helpers::quote(n)).collect();
+    format!("ka.target.namespace in ({})", quoted.join(", "))
+}
+
+/// The conditions that narrow all rules to what the user asked for.
+fn everywhere(options: &Options) -> Vec<String> {
+    let mut scope = Vec::new();
+    if !options.namespaces.is_empty() {
+        scope.push(within(&options.namespaces));
+    }
+    if !options.exclude_namespaces.is_empty() {
+        scope.push(format!("not {}", within(&options.exclude_namespaces)));
+    }
+    scope
+}
+
 /// The conditions that narrow a policy's rules to what its user asked for.
 fn scope(policy: &Policy, options: &Options) -> Vec<String> {
-    let quoted = |names: &[String]| names.iter().map(|n| helpers::quote(n)).collect::<Vec<_>>().join(", ");
     let annotation = |key: &str| -> Vec<String> {
         let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
         let text = text.trim().trim_start_matches('[').trim_end_matches(']');
@@ -298,14 +354,10 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
             .filter(|n| !n.is_empty())
             .collect()
     };
-    let mut scope = Vec::new();
-    for names in [options.namespaces.clone(), annotation(NAMESPACES)] {
-        if !names.is_empty() {
-            scope.push(format!("ka.target.namespace in ({})", quoted(&names)));
-        }
-    }
-    if !options.exclude_namespaces.is_empty() {
-        scope.push(format!("not ka.target.namespace in ({})", quoted(&options.exclude_namespaces)));
+    let mut scope = everywhere(options);
+    let namespaces = annotation(NAMESPACES);
+    if !namespaces.is_empty() {
+        scope.insert(usize::from(!options.namespaces.is_empty()), within(&namespaces));
     }
     let images: Vec<String> =
         annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
