@@ -10,12 +10,17 @@ pub(super) const POLICY: &str = "\u{e000}";
 /// Stands for the policy's macro name while a template renders.
 pub(super) const ID: &str = "\u{e001}";
 
+/// Stands on both sides of a block's number for the macro that tells whether another policy admits the pod.
+pub(super) const ADMITTED: char = '\u{e002}';
+
 /// A rendered text, cut at the policy's names.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     parts: Vec<Part>,
     /// The shared macros and lists that it names.
     pub(super) shared: BTreeSet<String>,
+    /// Its place among all blocks.
+    pub(super) number: usize,
     /// How many rules it holds.
     pub(super) rules: usize,
     /// What stands after `ID and` in the condition of its Violation rule.
@@ -80,8 +85,8 @@ fn condition(rendered: &str, kind: &str) -> Option<String> {
     let mut lines = rendered.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(kind)));
     let condition = lines.find_map(|l| l.strip_prefix("  condition: "))?;
     let condition = condition.strip_prefix(ID)?.strip_prefix(" and ")?;
-    let verdicts = [" and not psps_admitted", " and \u{e001}__corrects", " and not \u{e001}__refused"];
-    let asked = verdicts.iter().find_map(|v| condition.strip_suffix(v));
+    let verdicts = [" and not \u{e002}", " and \u{e001}__corrects", " and not \u{e001}__refused"];
+    let asked = verdicts.iter().find_map(|v| Some(condition.rsplit_once(v)?.0));
     Some(asked.unwrap_or(condition).to_owned())
 }
 

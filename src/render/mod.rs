@@ -122,19 +122,20 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
             assembly.all.push_str(&set.member(&policy.name, &id));
         }
         if rules_note(policy, &mapped).is_none() {
-            let (refuses, corrects) = assembly.policy(policy, &id, &mapped)?;
+            let blocks = assembly.policy(policy, &id, &mapped)?;
             if let Some(set) = &mut set {
-                set.rules(refuses, corrects);
+                set.rules(&blocks);
             }
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
     let mut left_out = Vec::new();
-    if let Some(set) = set {
+    if let Some(mut set) = set {
         let mut data = assembly.base.clone();
         assembly.rules += usize::from(set.fill(&mut data, everywhere(options)));
         let text = block::tidy(&assembly.templates.render("set", &data)?);
         assembly.shared.extend(block::shared_names(&text));
+        assembly.all = set.named(&assembly.all);
         assembly.all.push_str(&text);
         left_out = set.left_out();
     }
@@ -178,10 +179,15 @@ impl<'a> Assembly<'a> {
         })
     }
 
-    /// Adds the macros and rules of one policy; says whether it refuses anything, and whether it corrects anything.
-    fn policy(&mut self, policy: &Policy, id: &str, mapped: &[(Field, Mapped)]) -> Result<(bool, bool)> {
+    /// Adds the macros and rules of one policy; gives the fields' blocks.
+    fn policy(
+        &mut self,
+        policy: &Policy,
+        id: &str,
+        mapped: &[(Field, Mapped)],
+    ) -> Result<Vec<(Field, Rc<Block>)>> {
         let opening = self.opening(scope(policy, self.options))?;
-        let mut blocks = Vec::new();
+        let (mut blocks, mut fields) = (Vec::new(), Vec::new());
         let mut new = Vec::new();
         for (field, mapped) in mapped {
             if mapped.refuses.is_none() && mapped.corrects.is_none() {
@@ -199,15 +205,14 @@ impl<'a> Assembly<'a> {
                 new.push(Rc::clone(&block));
             }
             blocks.push(block);
+            fields.push(*field);
         }
         self.shared.extend(opening.shared.iter().cloned());
-        let set = self.options.access.is_some();
-        write_policy(&policy.name, id, &opening, &blocks, set, &mut self.all);
+        write_policy(&policy.name, id, &opening, &blocks, &mut self.all);
         if !new.is_empty() {
-            write_policy(&policy.name, id, &opening, &new, set, &mut self.sample);
+            write_policy(&policy.name, id, &opening, &new, &mut self.sample);
         }
-        let refuses = blocks.iter().any(|b| b.refused.is_some());
-        Ok((refuses, blocks.iter().any(|b| b.corrected.is_some())))
+        Ok(fields.into_iter().zip(blocks).collect())
     }
 
     /// What a policy's rules stand on, narrowed to a scope.
@@ -239,8 +244,8 @@ impl<'a> Assembly<'a> {
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
-        if key.1.contains(['\u{e000}', '\u{e001}']) {
-            bail!("{field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
+        if key.1.contains(['\u{e000}', '\u{e001}', block::ADMITTED]) {
+            bail!("{field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it");
         }
         if let Some(length) = mapped.longest().filter(|n| *n > LONGEST) {
             bail!(
@@ -254,7 +259,11 @@ impl<'a> Assembly<'a> {
         if let Value::Object(data) = &mut data {
             data.extend(mapped.data.clone());
         }
-        let block = Rc::new(Block::new(&self.templates.render(field.name(), &data)?));
+        let number = self.blocks.len();
+        insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
+        let mut block = Block::new(&self.templates.render(field.name(), &data)?);
+        block.number = number;
+        let block = Rc::new(block);
         self.blocks.insert(key, Rc::clone(&block));
         Ok((block, true))
     }
@@ -286,21 +295,16 @@ impl<'a> Assembly<'a> {
 }
 
 /// Writes what a policy's rules stand on, then its fields' blocks, then what it refuses in all.
-fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], set: bool, out: &mut String) {
+fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], out: &mut String) {
     opening.write(name, id, out);
     for block in blocks {
         block.write(name, id, out);
     }
-    let of = |condition: fn(&Block) -> Option<&String>| -> Vec<String> {
-        blocks.iter().filter_map(|b| condition(b)).map(|c| c.replace(block::ID, id)).collect()
-    };
-    let (refused, corrected) = (of(|b| b.refused.as_ref()), of(|b| b.corrected.as_ref()));
-    if blocks.iter().any(|b| b.needs_refused) || set && !refused.is_empty() {
+    if blocks.iter().any(|b| b.needs_refused) {
+        let refused: Vec<String> =
+            blocks.iter().filter_map(|b| b.refused.as_ref()).map(|c| c.replace(block::ID, id)).collect();
         let condition = if refused.is_empty() { "jevt.rawtime=0".to_owned() } else { refused.join(" or ") };
         let _ = writeln!(out, "\n- macro: {id}__refused\n  condition: {condition}");
-    }
-    if set && !corrected.is_empty() {
-        let _ = writeln!(out, "\n- macro: {id}__corrected\n  condition: {}", corrected.join(" or "));
     }
 }
 
