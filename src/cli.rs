@@ -79,6 +79,14 @@ pub struct Output {
     /// Overwrite a file that psp2falco did not write.
     #[arg(long)]
     pub force: bool,
+
+    /// Show all that would alert of the pods in the input, rather than the first rows.
+    #[arg(long)]
+    pub predict: bool,
+
+    /// Write a file for Falco that silences exactly what would alert of the pods in the input. It is never overwritten.
+    #[arg(long, value_name = "FILE")]
+    pub suggest_exceptions: Option<PathBuf>,
 }
 
 /// Which object of an audit event to judge.

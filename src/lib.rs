@@ -7,6 +7,7 @@ pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod falco;
+pub mod predict;
 pub mod problem;
 pub mod psp;
 pub mod read;

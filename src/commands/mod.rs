@@ -11,12 +11,16 @@ use anyhow::{Context as _, Result, bail};
 use crate::access::Access;
 use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
 use crate::falco;
+use crate::predict::{self, Prediction};
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
 use crate::{report, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+
+/// How many rows of the prediction are shown unasked.
+const MAX_ROWS: usize = 5;
 
 /// How many bindings that grant nothing are worth showing.
 const MAX_NOTES: usize = 10;
@@ -53,7 +57,9 @@ fn deliver(
     options.access = access(inventory, rules, err)?;
     let rendered = render::audit_rules(&inventory.policies, &options)?;
     check(&rendered)?;
-    let summary = report::summary(inventory, &rendered, &options);
+    let prediction = predict::predict(inventory, &options);
+    let exceptions = suggest(&rendered, &prediction, output)?;
+    let summary = told(inventory, &rendered, &options, &prediction, output);
     match &output.output {
         Some(output_path) => {
             let path = write::target(output_path, AUDIT_RULES);
@@ -65,7 +71,52 @@ fn deliver(
             writeln!(err, "{summary}")?;
         }
     }
+    if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
+        write::create(path, &text)?;
+        writeln!(err, "wrote {}; load it after the rules", path.display())?;
+    }
     Ok(Exit::Done)
+}
+
+/// The summary, and what would alert of the pods in the input.
+fn told(
+    inventory: &Inventory,
+    rendered: &Rendered,
+    options: &render::Options,
+    prediction: &Prediction<'_>,
+    output: &Output,
+) -> String {
+    let mut text = report::summary(inventory, rendered, options);
+    if prediction.pods > 0 {
+        let most = if output.predict { usize::MAX } else { MAX_ROWS };
+        let _ = write!(text, "\n{}", report::prediction(prediction, most));
+    } else if output.predict {
+        text.push_str("\nno pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`");
+    }
+    text
+}
+
+/// The file that silences what would alert today, if it is asked for.
+fn suggest(rendered: &Rendered, prediction: &Prediction<'_>, output: &Output) -> Result<Option<String>> {
+    let Some(path) = &output.suggest_exceptions else { return Ok(None) };
+    if path.exists() {
+        bail!("{}: exists, and may hold your work; choose another file", path.display());
+    }
+    if prediction.pods == 0 {
+        bail!(
+            "{}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`",
+            path.display()
+        );
+    }
+    let Some(text) = report::exceptions(prediction) else { return Ok(None) };
+    let files = [
+        falco::Source { name: AUDIT_RULES, text: &rendered.text },
+        falco::Source { name: "exceptions", text: &text },
+    ];
+    if let Some(finding) = falco::load(&files).findings.first() {
+        bail!("the exceptions do not pass Falco's load check, so nothing was written: {finding}");
+    }
+    Ok(Some(text))
 }
 
 /// Who may use which policy, if the input says so and the user does not turn it off.

@@ -48,7 +48,8 @@ pub enum AuditObject {
 }
 
 impl AuditObject {
-    fn root(self) -> &'static str {
+    /// Where the object stands in an event, as a JSON pointer.
+    pub fn root(self) -> &'static str {
         match self {
             AuditObject::Response => "/responseObject",
             AuditObject::Request => "/requestObject",
@@ -350,21 +351,13 @@ fn everywhere(options: &Options) -> Vec<String> {
 
 /// The conditions that narrow a policy's rules to what its user asked for.
 fn scope(policy: &Policy, options: &Options) -> Vec<String> {
-    let annotation = |key: &str| -> Vec<String> {
-        let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
-        let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-        text.split(',')
-            .map(|n| n.trim().trim_matches(['"', '\'']).to_owned())
-            .filter(|n| !n.is_empty())
-            .collect()
-    };
     let mut scope = everywhere(options);
-    let namespaces = annotation(NAMESPACES);
+    let namespaces = listed(policy, NAMESPACES);
     if !namespaces.is_empty() {
         scope.insert(usize::from(!options.namespaces.is_empty()), within(&namespaces));
     }
     let images: Vec<String> =
-        annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
+        listed(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
         let spec = format!("jevt.value[{}/spec]", options.object.root());
         let one = |image: &String| {
@@ -373,6 +366,49 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
         scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
     }
     scope
+}
+
+/// The words of an annotation that narrows a policy's rules.
+fn listed(policy: &Policy, key: &str) -> Vec<String> {
+    let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
+    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
+    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
+}
+
+/// Do all rules look at pods of this namespace, as far as the user narrowed them?
+pub fn in_scope_of_all(options: &Options, namespace: &str) -> bool {
+    let lists = |names: &[String]| names.iter().any(|n| n == namespace);
+    (options.namespaces.is_empty() || lists(&options.namespaces)) && !lists(&options.exclude_namespaces)
+}
+
+/// Do the rules of a policy look at this pod, as far as options and annotations narrow them?
+pub fn in_scope(policy: &Policy, options: &Options, pod: &Value, namespace: &str) -> bool {
+    let (namespaces, images) = (listed(policy, NAMESPACES), listed(policy, IMAGES));
+    let used = |wanted: &String| {
+        ["initContainers", "containers"].into_iter().any(|list| {
+            let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
+            containers.into_iter().flatten().filter_map(|c| c.get("image")?.as_str()).any(|image| {
+                image.strip_prefix(wanted.as_str()).is_some_and(|r| r.is_empty() || r.starts_with([':', '@']))
+            })
+        })
+    };
+    in_scope_of_all(options, namespace)
+        && (namespaces.is_empty() || namespaces.iter().any(|n| n == namespace))
+        && (images.is_empty() || images.iter().any(used))
+}
+
+/// A condition: the field is this name.
+pub fn condition_of_name(field: &str, name: &str) -> String {
+    format!("{field}={}", usable::word(name))
+}
+
+/// A condition: the field is this text, followed by what `rest` matches.
+pub fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
+    let pattern = format!("{}{rest}", pattern::literal(text));
+    if pattern.len() > helpers::MAX_LITERAL {
+        return format!("{field} startswith {}", helpers::quote(text));
+    }
+    format!("{field} regex {}", helpers::quote(&pattern))
 }
 
 /// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what

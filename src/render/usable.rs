@@ -267,7 +267,7 @@ fn alike<'n, T: Ord>(entries: impl Iterator<Item = (&'n Arc<str>, T)>) -> BTreeM
 }
 
 /// A name in a condition, in quotes unless it is plain.
-fn word(name: &str) -> String {
+pub(super) fn word(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:@/".contains(c))
         && !name.ends_with(':')

@@ -1,5 +1,8 @@
 //! What the user is told of a conversion: the summary, and the table of `explain`.
 
+mod prediction;
+
+pub use prediction::{exceptions, prediction};
 use std::fmt::Write as _;
 
 use crate::psp::validity::unusable;
@@ -69,8 +72,8 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    // with RBAC in use, these kinds are part of the conversion
-    let read = |kind: &str| options.access.is_some() && RBAC.contains(&kind);
+    // what the conversion used was not passed over
+    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
     let kinds: Vec<String> = inventory
         .passed_over
         .iter()
