@@ -300,7 +300,10 @@ impl<'a> Owner<'a> {
                 "" => of("Pod", text("/metadata/name")),
                 prefix => of("Pod", &format!("{prefix}*")),
             },
-            "Node" => of("Node", text("/metadata/name")),
+            "Node" => {
+                let name = text("/metadata/name");
+                of("Node", name.strip_suffix(self.name).and_then(|n| n.strip_suffix('-')).unwrap_or(name))
+            }
             _ => match (self.deployment(pod), self.cron_job()) {
                 (Some(deployment), _) => of("Deployment", deployment),
                 (_, Some(cron_job)) => of("CronJob", cron_job),
