@@ -73,6 +73,8 @@ pub struct Prediction<'p> {
     pub pods: usize,
     /// How many workloads they belong to.
     pub workloads: usize,
+    /// How many of the pods PodSecurityPolicy admission has let pass, and filled in what they left unset.
+    pub admitted: usize,
     /// The workloads that would alert.
     pub findings: BTreeMap<Workload, Finding<'p>>,
 }
@@ -85,6 +87,9 @@ pub fn predict<'p>(inventory: &'p Inventory, options: &'p Options) -> Prediction
     }
     predictor.finish()
 }
+
+/// The annotation in which admission noted the policy that it took.
+const ADMITTED: &str = "/metadata/annotations/kubernetes.io~1psp";
 
 /// Predicts pod by pod; keeps no pod.
 pub struct Predictor<'p> {
@@ -130,6 +135,7 @@ impl<'p> Predictor<'p> {
         let owner = Owner::of(pod);
         let workload = owner.workload(pod, namespace);
         self.prediction.pods += 1;
+        self.prediction.admitted += usize::from(pod.pointer(ADMITTED).is_some());
         let alerts = self.alerts(pod, namespace, &owner);
         if !alerts.is_empty() {
             let finding = self.prediction.findings.entry(workload.clone()).or_default();

@@ -211,7 +211,11 @@ impl Writer<'_> {
                 tests.push(format!("ka.user.groups intersects {groups}"));
             }
             Requester::Impersonated => {
-                tests.extend(in_json_list("jevt.value[/impersonatedUser/groups]", &subjects.groups, left_out))
+                tests.extend(in_json_list(
+                    "jevt.value[/impersonatedUser/groups]",
+                    &subjects.groups,
+                    left_out,
+                ));
             }
         }
         tests
