@@ -35,9 +35,13 @@ fn expected() -> PathBuf {
     root().join("fixtures/expected")
 }
 
-/// The expected files that stand for a policy; the command line's own lie in `help`.
+/// The expected files that stand for a policy; the command line's own lie in `help`, those of a whole cluster in
+/// `cluster`.
 fn expected_files() -> Vec<PathBuf> {
-    files(&expected()).into_iter().filter(|path| !path.starts_with("help")).collect()
+    files(&expected())
+        .into_iter()
+        .filter(|path| !path.starts_with("help") && !path.starts_with("cluster"))
+        .collect()
 }
 
 /// What `psp2falco convert` prints for one input.
@@ -164,6 +168,9 @@ fn a_real_falco_loads_every_expected_file() {
         expected_files().iter().map(|path| vec![expected().join(path)]).collect();
     let restricted = expected().join(POLICIES).join("kubernetes-restricted.yaml");
     sets.push(vec![restricted, root().join("fixtures/tuning/psp_tuning.yaml")]);
+    sets.push(
+        ["psp_audit_rules.yaml", "today.yaml"].map(|name| expected().join("cluster").join(name)).to_vec(),
+    );
     let queue = Mutex::new(sets.into_iter());
     let problems = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
