@@ -215,7 +215,7 @@ fn explain_transport(causes: &[String]) -> String {
         "nothing listens there (connection refused); check the address, and that the cluster runs".to_owned()
     } else if says(&["dns error", "failed to lookup", "Name or service not known"]) {
         format!("the host cannot be found ({last}); check the address in the kubeconfig")
-    } else if says(&["InvalidContentType", "corrupt message", "HandshakeFailure"]) {
+    } else if says(&["InvalidContentType", "corrupt message", "HandshakeFailure", "handshake eof"]) {
         format!("TLS: {last}; is this an https port?")
     } else if says(&["deadline has elapsed", "timed out", "tcp connect"]) {
         format!("no connection ({last}); check the address, the network and the proxy")
