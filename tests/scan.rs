@@ -1,6 +1,12 @@
 //! `scan` against what API servers answer, over HTTP on loopback.
 #![cfg(feature = "cluster")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing
+)]
 
 mod api;
 
@@ -103,6 +109,7 @@ metadata:
     assert!(asked.iter().all(|request| request.query["limit"] == "500"), "{asked:?}");
     assert!(asked.iter().any(|request| request.query.get("continue").is_some_and(|token| token == "at-2")));
     assert!(asked.iter().all(|request| request.headers["authorization"] == "Bearer t0ken"));
+    assert!(asked.iter().all(|request| request.headers["user-agent"].starts_with("psp2falco/")));
 }
 
 #[test]
@@ -580,7 +587,7 @@ fn policies_come_out_of_helm_releases() {
     for note in [
         "warning: helm:ops/odd.v1: not a release record (not base64",
         "warning: helm:ops/logs.v3: its policies are gone from helm:ops/logs.v4, which is deployed",
-        ": 3 policies from 4 Helm releases",
+        ": from Helm's release records: maps (helm:dev/maps.v1), logs (helm:ops/logs.v3), shop (helm:web/shop.v10)",
     ] {
         assert!(run.err.contains(note), "{note}: {}", run.err);
     }
@@ -602,11 +609,21 @@ fn helm_policies_are_checked_where_they_stand() {
     assert!(error.starts_with("helm:web/shop.v10:14:3: spec.privilegd: "), "{error}");
 }
 
+/// A policy but for its opening brace.
+const FLOW: &str = "apiVersion: policy/v1beta1, kind: PodSecurityPolicy, metadata: {name: NAME}, spec: {seLinux: \
+    {rule: RunAsAny}, runAsUser: {rule: RunAsAny}, supplementalGroups: {rule: RunAsAny}, fsGroup: {rule: RunAsAny}}}";
+
 #[test]
 fn live_policies_come_before_those_of_helm() {
     let server = Server::start(|request| match request.path.as_str() {
         "/api/v1/secrets" => {
+            let both = format!(
+                "apiVersion: v1\nkind: List\nitems:\n- {{{}\n- {{{}",
+                FLOW.replace("NAME", "closed"),
+                FLOW.replace("NAME", "listed")
+            );
             let records = [
+                record(("a", "list", 1), "deployed", &both, 2),
                 record(("a", "one", 1), "deployed", &chart("closed"), 2),
                 record(("a", "two", 1), "deployed", &chart("extra"), 2),
             ];
@@ -618,7 +635,7 @@ fn live_policies_come_before_those_of_helm() {
     let (rules, run) = Bench::with(&server.url).scan_both_ways(&["--helm-releases"]);
     assert_eq!(rules.matches("- rule: PSP closed Violation (privileged)").count(), 1);
     assert!(rules.contains("- rule: PSP extra Violation (privileged)"));
-    assert!(run.err.contains("helm:a/two.v1: extra is not in the cluster any more"), "{}", run.err);
+    assert!(run.err.contains("from Helm's release records, which the server does not have: listed (helm:a/list.v1), extra (helm:a/two.v1)\n"), "{}", run.err);
     assert!(
         run.err.contains("configmaps: forbidden (no); lost: releases that Helm records there"),
         "{}",

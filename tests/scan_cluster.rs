@@ -2,7 +2,13 @@
 //!
 //! Up to 1.24 the policies are scanned too; newer ones show that they are gone, and Helm's release records.
 #![cfg(all(feature = "cluster", unix))]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing
+)]
 
 mod api;
 

@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 /// The most bytes of a refusal that are looked at.
 const MAX_REFUSAL: usize = 64 * 1024;
+/// The most characters of a refusal that are shown.
+const MAX_MESSAGE: usize = 300;
 
 /// Why there is no answer to work with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,8 +150,11 @@ fn broken(error: &kube::Error) -> Failure {
 }
 
 fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-    let said = serde_json::from_slice::<Status>(body).ok().and_then(|status| status.message);
-    let said = said.unwrap_or_else(|| {
+    let message = serde_json::from_slice::<Status>(body).ok().and_then(|status| status.message);
+    // on its way to a terminal
+    let message = message
+        .map(|text| text.chars().filter(|char| !char.is_control()).take(MAX_MESSAGE).collect::<String>());
+    let said = message.unwrap_or_else(|| {
         let text = String::from_utf8_lossy(body);
         let text = text.trim();
         if text.is_empty() || text.starts_with('<') { String::new() } else { quote(text) }

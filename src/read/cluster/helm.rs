@@ -3,7 +3,7 @@
 //! A record is JSON, compressed by gzip and encoded as base64, under the key `release` of a Secret (whose data are
 //! base64 once more) or a `ConfigMap`: `pkg/storage/driver/util.go` of Helm 3.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use base64::Engine as _;
@@ -49,7 +49,6 @@ struct Record {
 pub(super) struct Found {
     pub(super) documents: Vec<Document>,
     pub(super) notes: Vec<String>,
-    pub(super) releases: usize,
 }
 
 /// The revision that a Secret or `ConfigMap` records, if it was ever in force.
@@ -92,7 +91,7 @@ pub(super) fn newest(revisions: Vec<Revision>) -> Found {
     for revision in revisions {
         releases.entry((revision.namespace.clone(), revision.name.clone())).or_default().push(revision);
     }
-    let mut found = Found { releases: releases.len(), ..Found::default() };
+    let mut found = Found::default();
     for mut revisions in releases.into_values() {
         revisions.sort_by_key(|revision| std::cmp::Reverse(revision.version));
         let mut newer: Option<(String, bool)> = None;
@@ -191,11 +190,7 @@ fn collect(node: &Node<'_>, policies: &mut Vec<Map<String, Value>>) {
     }
 }
 
-/// The names of the policies in a document.
-pub(super) fn names(document: &Document) -> BTreeSet<&str> {
-    document.policies.iter().filter_map(name).collect()
-}
-
-fn name(policy: &Map<String, Value>) -> Option<&str> {
+/// The name of a policy.
+pub(super) fn name(policy: &Map<String, Value>) -> Option<&str> {
     policy.get("metadata")?.get("name")?.as_str()
 }

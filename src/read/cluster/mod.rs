@@ -265,38 +265,43 @@ impl Scanner<'_> {
         let found = helm::newest(revisions);
         self.notes.extend(found.notes);
         let live: BTreeSet<String> = objects.iter().map(|saved| saved.key.1.clone()).collect();
-        let mut taken = 0;
+        let mut taken = Vec::new();
         for document in found.documents {
-            let names = helm::names(&document);
-            if !names.is_empty() && names.iter().all(|name| live.contains(*name)) {
-                continue;
-            }
-            if served {
-                let names: Vec<&str> = names.into_iter().collect();
-                self.notes.push(format!(
-                    "{}: {} is not in the cluster any more",
-                    document.place,
-                    names.join(", ")
-                ));
-            }
+            let is_new =
+                |policy: &&Map<String, Value>| helm::name(policy).is_none_or(|name| !live.contains(name));
+            let policies: Vec<_> = document.policies.iter().filter(is_new).collect();
+            let names: Vec<&str> = policies.iter().copied().filter_map(helm::name).collect();
             let mut source = Some(document.text);
-            let policies = document.policies.iter().map(Some).chain(
+            if policies.len() < document.policies.len() {
+                // the text would bring the policies of the cluster a second time
+                source = None;
+            } else if policies.is_empty() {
                 // left to the reader to complain about
-                document.policies.is_empty().then_some(None),
-            );
-            for policy in policies {
-                let kept = policy.map(|policy| keep::keep(policy.clone(), &POLICIES[0]));
+                let place = document.place.clone();
+                let key = Default::default();
+                objects.push(Saved { key, place, source: source.take(), manifest: String::new() });
+            }
+            let whole = source.is_some();
+            for policy in &policies {
+                let policy = keep::keep((*policy).clone(), &POLICIES[0]);
                 objects.push(Saved {
-                    key: kept.as_ref().map(keep::key).unwrap_or_default(),
+                    key: keep::key(&policy),
                     place: document.place.clone(),
                     // the first one brings all of the document
-                    source: Some(source.take().unwrap_or_default()),
-                    manifest: kept.as_ref().map(manifest::document).unwrap_or_default(),
+                    source: if whole { Some(source.take().unwrap_or_default()) } else { None },
+                    manifest: manifest::document(&policy),
                 });
-                taken += 1;
             }
+            taken.extend(names.iter().map(|name| format!("{name} ({})", document.place)));
         }
-        self.notes.push(format!("{}: {taken} policies from {} Helm releases", self.server, found.releases));
+        if !taken.is_empty() {
+            let only = if served { ", which the server does not have" } else { "" };
+            self.notes.push(format!(
+                "{}: from Helm's release records{only}: {}",
+                self.server,
+                taken.join(", ")
+            ));
+        }
         Ok(())
     }
 
@@ -404,7 +409,6 @@ fn is_without_policies(version: &str) -> bool {
 
 /// The server's words, where it gave any.
 fn in_brackets(said: &str) -> String {
-    let said: String = said.chars().filter(|char| !char.is_control()).take(300).collect();
     if said.is_empty() { String::new() } else { format!(" ({said})") }
 }
 
