@@ -121,8 +121,8 @@ async fn run(request: &Request, progress: &mut dyn FnMut(&Resource, usize)) -> R
     scanner.policies(request.helm_releases).await?;
     scanner.rbac().await?;
     for (resource, lost) in [
-        (NAMESPACES, "a binding in a namespace that is gone is not told from others"),
-        (SERVICE_ACCOUNTS, "a binding to a service account that is gone is not told from others"),
+        (NAMESPACES, "nothing in the rules; the saved manifests lack them"),
+        (SERVICE_ACCOUNTS, "a binding to a service account that is gone is not pointed out"),
         (PODS, "which running pods would alert cannot be predicted"),
     ] {
         scanner.optional(resource, lost).await?;
