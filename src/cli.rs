@@ -20,6 +20,9 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 findings, 2 anything wrong (noth
 pub enum Command {
     /// Convert PodSecurityPolicies from files into Falco rules for the Kubernetes audit log.
     Convert(Convert),
+    /// Convert the PodSecurityPolicies of a live cluster, with its RBAC and pods.
+    #[cfg(feature = "cluster")]
+    Scan(Scan),
     /// Show what each field of each policy says, what is detected of it, and what is lost.
     Explain(Explain),
 }
@@ -104,6 +107,44 @@ pub struct Convert {
     /// Where policies come from.
     #[command(flatten)]
     pub input: Input,
+
+    /// How rules are made.
+    #[command(flatten)]
+    pub rules: Rules,
+
+    /// Where rules go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `scan`.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// The kubeconfig; KUBECONFIG, ~/.kube/config or the pod's own service account when left out.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig; its current one when left out.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// Give up after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: u64,
+
+    /// Also take policies from the records of Helm's releases, for a cluster that no longer serves policies; needs list
+    /// on secrets.
+    #[arg(long)]
+    pub helm_releases: bool,
+
+    /// Write what was read to this folder as manifests, for `convert`.
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+
+    /// Refuse policies that lack a field which the API server requires, instead of taking it for RunAsAny.
+    #[arg(long)]
+    pub strict: bool,
 
     /// How rules are made.
     #[command(flatten)]

@@ -2,6 +2,8 @@
 
 mod convert;
 mod explain;
+#[cfg(feature = "cluster")]
+mod scan;
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -41,6 +43,8 @@ pub enum Exit {
 pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     match cli.command {
         Command::Convert(args) => convert::run(&args, out, err),
+        #[cfg(feature = "cluster")]
+        Command::Scan(args) => scan::run(&args, out, err),
         Command::Explain(args) => explain::run(&args, out, err),
     }
 }
