@@ -5,11 +5,15 @@
 
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod falco;
+pub mod findings;
+pub mod krm;
 pub mod problem;
 pub mod psp;
 pub mod read;
 pub mod render;
 pub mod report;
 pub mod restrictions;
+pub mod wrap;
 pub mod write;
