@@ -269,6 +269,7 @@ fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], out
 fn base_data(options: &Options) -> Value {
     json!({
         "object": options.object.root(),
+        "stored": options.object == AuditObject::Response,
         "value": false,
         "whole": false,
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
