@@ -645,7 +645,7 @@ fn the_flux_pipeline_commits_what_has_changed() {
          git push -qu origin main",
         remote = remote.path().display()
     );
-    if !shell(folder, "git --version", "").code.is_some_and(|code| code == 0) {
+    if shell(folder, "git --version", "").code != Some(0) {
         let _ = writeln!(std::io::stderr(), "\nSKIPPED: no git, so the Flux pipeline was not run\n");
         return;
     }

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::falco::yaml;
 use crate::psp::validity;
+use crate::read::documents;
 use emit::{emit, fits_block};
 
 /// What a rules file is put into.
@@ -126,6 +127,22 @@ pub fn objects(format: Format, file: &str, text: &str, object: &Object) -> Resul
             bail!("is not made of Kubernetes objects; use configmap or rulesfile")
         }
     }
+}
+
+/// The rules file in a wrapped file; nothing where none is found. Rules that stand inline come as JSON.
+pub fn payload(format: Format, file: &str, text: &str) -> Option<String> {
+    if format == Format::Rules {
+        return Some(text.to_owned());
+    }
+    let values: Vec<Value> = documents(text).map_while(Result::ok).map(|node| node.to_value()).collect();
+    let at = |value: &Value, map: &str, key: &str| Some(value.get(map)?.get(key)?.as_str()?.to_owned());
+    values.iter().find_map(|value| match format {
+        Format::Rules => None,
+        Format::ConfigMap => at(value, "data", file),
+        Format::HelmValues => at(value, "customRules", file),
+        Format::Rulesfile => at(value, "data", OPERATOR_KEY)
+            .or_else(|| value.get("spec")?.get("inlineRules").map(ToString::to_string)),
+    })
 }
 
 impl Object {

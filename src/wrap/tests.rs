@@ -53,8 +53,14 @@ fn every_payload_comes_out_byte_for_byte() {
         assert_eq!(both[0]["data"]["rules.yaml"], text, "{rulesfile}");
         assert_eq!(both[1]["spec"]["configMapRef"]["name"], both[0]["metadata"]["name"]);
         assert_eq!(wrap(Format::Rules, FILE, text, &named()).unwrap(), text);
+        for (format, wrapped) in [(Format::ConfigMap, &config_map), (Format::Rulesfile, &rulesfile)] {
+            assert_eq!(payload(format, FILE, wrapped).as_deref(), Some(text));
+        }
         match wrap(Format::HelmValues, FILE, text, &named()) {
-            Ok(values) => assert_eq!(documents(&values)[0]["customRules"][FILE], text, "{values}"),
+            Ok(values) => {
+                assert_eq!(documents(&values)[0]["customRules"][FILE], text, "{values}");
+                assert_eq!(payload(Format::HelmValues, FILE, &values).as_deref(), Some(text));
+            }
             Err(error) => assert!(!fits_block(text), "{error}"),
         }
     }
@@ -130,6 +136,9 @@ fn inline_rules_keep_every_value_as_the_text_that_falco_reads() {
     let text = wrap(Format::Rulesfile, FILE, rules, &object).unwrap();
     let read = documents(&text);
     assert_eq!(read.len(), 1);
+    let payload = payload(Format::Rulesfile, FILE, &text).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&payload).unwrap(), read[0]["spec"]["inlineRules"]);
+    assert_eq!(super::payload(Format::ConfigMap, FILE, &text), None);
     assert_eq!(
         read[0]["spec"]["inlineRules"],
         json!([
