@@ -6,7 +6,10 @@
 pub mod access;
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod falco;
+pub mod findings;
+pub mod krm;
 pub mod predict;
 pub mod problem;
 pub mod psp;
@@ -14,4 +17,5 @@ pub mod read;
 pub mod render;
 pub mod report;
 pub mod restrictions;
+pub mod wrap;
 pub mod write;

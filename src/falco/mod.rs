@@ -51,7 +51,7 @@ mod reader;
 mod rules;
 mod versions;
 mod warnings;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use eval::Extractions;
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};
