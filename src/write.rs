@@ -22,6 +22,19 @@ fn is_rules_file(extension: &OsStr) -> bool {
     extension == "yaml" || extension == "yml"
 }
 
+/// Refuses a file that this program did not write, unless `force`.
+///
+/// # Errors
+/// Such a file, and one that cannot be read.
+pub fn refuse_foreign(path: &Path, force: bool) -> Result<()> {
+    let place = || path.display().to_string();
+    let is_file = fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    if is_file && !force && !is_ours(path).with_context(place)? {
+        bail!("{}: was not written by psp2falco; choose another file, or overwrite it with --force", place());
+    }
+    Ok(())
+}
+
 /// Replaces `path` by `text` atomically, making the folders on the way. A symbolic link is followed.
 ///
 /// # Errors
@@ -40,13 +53,7 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
                 .and_then(|mut file| file.write_all(text.as_bytes()))
                 .with_context(place);
         }
-        Ok(_) if !force && !is_ours(path).with_context(place)? => {
-            bail!(
-                "{}: was not written by psp2falco; choose another file, or overwrite it with --force",
-                place()
-            )
-        }
-        Ok(_) | Err(_) => {}
+        Ok(_) | Err(_) => refuse_foreign(path, force)?,
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;

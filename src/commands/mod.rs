@@ -8,7 +8,7 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
+use crate::cli::{AuditObject, Cli, Command, Input, Output, Reporting, Rules};
 use crate::falco;
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
@@ -42,16 +42,22 @@ fn deliver(
     inventory: &Inventory,
     rules: &Rules,
     output: &Output,
+    reporting: &Reporting,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let rendered = render::audit_rules(&inventory.policies, &options(rules))?;
+    let options = options(rules);
+    let rendered = render::audit_rules(&inventory.policies, &options)?;
     check(&rendered)?;
     let summary = report::summary(inventory, &rendered, object(rules.audit_object));
-    match &output.output {
-        Some(output_path) => {
-            let path = write::target(output_path, AUDIT_RULES);
-            write::replace(&path, &rendered.text, output.force)?;
+    let path = output.output.as_ref().map(|path| write::target(path, AUDIT_RULES));
+    let old = path.as_deref().and_then(report::old_text);
+    let outputs =
+        report::Outputs { reporting, rules: path.as_deref(), old: old.as_deref(), force: output.force };
+    let reports = report::prepare(inventory, &rendered, &options, outputs)?;
+    match &path {
+        Some(path) => {
+            write::replace(path, &rendered.text, output.force)?;
             writeln!(err, "{summary}\nwrote {}", path.display())?;
         }
         None => {
@@ -59,6 +65,7 @@ fn deliver(
             writeln!(err, "{summary}")?;
         }
     }
+    reports.deliver(out, err)?;
     Ok(Exit::Done)
 }
 

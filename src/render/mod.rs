@@ -286,19 +286,18 @@ fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
     }
 }
 
+/// The names that an annotation of a policy lists: separated by commas, in brackets and quotes or not.
+pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {
+    let text = policy.annotations.get(annotation).map(String::as_str).unwrap_or_default();
+    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
+    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
+}
+
 /// The conditions that narrow a policy's rules to what its user asked for.
 fn scope(policy: &Policy, options: &Options) -> Vec<String> {
     let quoted = |names: &[String]| names.iter().map(|n| helpers::quote(n)).collect::<Vec<_>>().join(", ");
-    let annotation = |key: &str| -> Vec<String> {
-        let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
-        let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-        text.split(',')
-            .map(|n| n.trim().trim_matches(['"', '\'']).to_owned())
-            .filter(|n| !n.is_empty())
-            .collect()
-    };
     let mut scope = Vec::new();
-    for names in [options.namespaces.clone(), annotation(NAMESPACES)] {
+    for names in [options.namespaces.clone(), listed_in(policy, NAMESPACES)] {
         if !names.is_empty() {
             scope.push(format!("ka.target.namespace in ({})", quoted(&names)));
         }
@@ -307,7 +306,7 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
         scope.push(format!("not ka.target.namespace in ({})", quoted(&options.exclude_namespaces)));
     }
     let images: Vec<String> =
-        annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
+        listed_in(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
         let spec = format!("jevt.value[{}/spec]", options.object.root());
         let one = |image: &String| {
