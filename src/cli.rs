@@ -106,6 +106,10 @@ pub struct Output {
     /// What rules are put into.
     #[command(flatten)]
     pub wrapper: Wrapper,
+
+    /// What is told of them.
+    #[command(flatten)]
+    pub reporting: Reporting,
 }
 
 /// What rules are put into.
@@ -137,6 +141,59 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
+/// What is told of the rules.
+#[derive(Debug, Args)]
+pub struct Reporting {
+    /// Also write a report, beside the rules as psp_report.* (repeat for more); to standard error where the rules go
+    /// to standard output, and for `github`.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub report: Vec<ReportFormat>,
+
+    /// Where the report goes instead; `-` is standard output, if the rules go elsewhere.
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub report_file: Option<PathBuf>,
+
+    /// Show how the rules differ from those that they replace, rule by rule and line by line, and in the report too.
+    #[arg(long, requires = "output")]
+    pub diff: bool,
+
+    /// A file that tunes the rules: say what in it would lose its target (repeat for more, in load order).
+    #[arg(long, value_name = "FILE", requires = "output")]
+    pub tuning: Vec<PathBuf>,
+
+    /// When the differences are coloured.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
+}
+
+/// The formats of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Plain text, to be read in a minute.
+    Text,
+    /// Markdown for a merge request.
+    Markdown,
+    /// All of it as data; see schemas/report.schema.json.
+    Json,
+    /// One page that needs no network.
+    Html,
+    /// Annotations of a GitHub workflow.
+    Github,
+    /// SARIF 2.1.0 for code scanning.
+    Sarif,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// Which object of an audit event to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuditObject {
@@ -160,6 +217,10 @@ pub struct Convert {
     /// Where rules go.
     #[command(flatten)]
     pub output: Output,
+
+    /// What is told of them.
+    #[command(flatten)]
+    pub reporting: Reporting,
 }
 
 /// `scan`.

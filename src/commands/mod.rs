@@ -97,10 +97,19 @@ fn deliver(
     let exceptions = suggest(&made.rendered, &prediction, output)?;
     let summary = told(inventory, &made, &prediction, output);
     let (name, text) = made.wrapped(&output.wrapper)?;
-    match &output.output {
-        Some(output_path) => {
-            let path = write::target(output_path, &name);
-            write::replace(&path, &text, output.force)?;
+    let path = output.output.as_ref().map(|path| write::target(path, &name));
+    let old = path.as_deref().and_then(report::old_text);
+    let old = old.and_then(|old| wrap::payload(output.wrapper.format, made.file, &old));
+    let outputs = report::Outputs {
+        reporting: &output.reporting,
+        rules: path.as_deref(),
+        old: old.as_deref(),
+        force: output.force,
+    };
+    let reports = report::prepare(inventory, &made.rendered, &made.options, outputs)?;
+    match &path {
+        Some(path) => {
+            write::replace(path, &text, output.force)?;
             writeln!(err, "{summary}\nwrote {}", path.display())?;
         }
         None => {
@@ -108,6 +117,7 @@ fn deliver(
             writeln!(err, "{summary}")?;
         }
     }
+    reports.deliver(out, err)?;
     if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
         write::create(path, &text)?;
         writeln!(err, "wrote {}; load it after the rules", path.display())?;

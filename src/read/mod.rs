@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::problem::{Place, Problem, quote};
-use crate::psp::{Policy, parse};
+use crate::psp::{Field, Policy, parse};
 use node::{Data, Mark, Node};
 pub(crate) use scalar::resolve;
 
@@ -81,6 +81,8 @@ pub struct Located {
     pub place: Place,
     /// `sha256:` and 12 hexadecimal digits that change only with what the policy means.
     pub digest: String,
+    /// Line and column of each field that the object states, in the same file.
+    pub fields: Vec<(Field, usize, usize)>,
 }
 
 /// An object of another kind, as it came.
@@ -243,6 +245,10 @@ impl Reader {
             digest: digest::digest(&parsed.policy),
             policy: parsed.policy,
             place: node.mark.within(file),
+            fields: parse::field_marks(node)
+                .into_iter()
+                .map(|(field, mark)| (field, mark.line as usize, mark.column as usize))
+                .collect(),
         });
     }
 
