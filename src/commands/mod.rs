@@ -2,9 +2,13 @@
 
 mod convert;
 mod explain;
+mod lint;
+mod replay;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -34,6 +38,8 @@ pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     match cli.command {
         Command::Convert(args) => convert::run(&args, out, err),
         Command::Explain(args) => explain::run(&args, out, err),
+        Command::Replay(args) => replay::run(&args, out, err),
+        Command::Lint(args) => lint::run(&args, out, err),
     }
 }
 
@@ -85,6 +91,26 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
         bail!("{}: no PodSecurityPolicy here; found {found}", names(input));
     }
     Ok(inventory)
+}
+
+/// The names and texts of rules files; `-` is standard input.
+///
+/// # Errors
+/// All that cannot be read, in lines that start with the file.
+fn read_rules(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
+    let mut texts = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        let is_stdin = path.as_os_str() == "-";
+        let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        let read =
+            if is_stdin { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
+        match read {
+            Ok(text) => texts.push((name, text)),
+            Err(error) => problems.push(format!("{name}: {error}")),
+        }
+    }
+    if problems.is_empty() { Ok(texts) } else { bail!(problems.join("\n")) }
 }
 
 fn names(input: &Input) -> String {

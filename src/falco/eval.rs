@@ -37,6 +37,12 @@ pub(crate) struct Program {
     pub(crate) paths: Paths,
 }
 
+impl Program {
+    pub(crate) fn reads_event_numbers(&self) -> bool {
+        self.operands.iter().any(|source| matches!(source, Source::Field(Extractor::Number, _)))
+    }
+}
+
 /// JSON pointers as a tree, so that what several start with is looked up once an event.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {

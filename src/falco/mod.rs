@@ -55,8 +55,10 @@ mod yaml;
 
 pub use eval::Extractions;
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};
+pub use extract::time_text;
 pub use json::JsonError;
 pub use literals::MAX_LITERAL;
 pub use rules::{
-    ENGINE_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity, Source, load,
+    ENGINE_VERSION, FALCO_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity,
+    Source, load,
 };
