@@ -1,6 +1,6 @@
 //! `lint`: Falco's load check, without Falco.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io::Write;
 
 use anyhow::{Context as _, Result};
@@ -39,6 +39,7 @@ pub(super) fn run(args: &Lint, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let count = |severity| checked.findings.iter().filter(|f| f.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let text = match (errors, warnings) {
+        (0, 0) if !checked.notes.is_empty() => "nothing wrong in what was checked".to_owned(),
         (0, 0) => format!("Falco {} loads this without a warning", falco::FALCO_VERSION),
         (0, n) => format!("Falco {} loads this with {n} warning{}", falco::FALCO_VERSION, s(n)),
         (e, n) => {
@@ -64,11 +65,11 @@ impl Checked {
     /// Takes from the findings what is no fault of the rules but a limit of this check.
     fn new(all: Vec<Finding>) -> Self {
         let foreign = all.iter().any(|f| f.code == "UNKNOWN_PLUGIN");
-        let mut notes = BTreeSet::new();
+        let mut notes: Vec<String> = Vec::new();
         let mut findings = Vec::new();
         for finding in all {
             let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
-            let is_unknown_field = finding.message.starts_with("filter_check called with nonexistent field");
+            let is_unknown_field = finding.message.contains("called with nonexistent field");
             let limit = match finding.code {
                 "UNKNOWN_PLUGIN" => {
                     format!("{place}: {}; rules that need it are not checked against it", finding.message)
@@ -90,14 +91,30 @@ impl Checked {
                     format!("{place}: {}: not checked: {}", finding.item, finding.message)
                 }
                 _ => {
+                    notes.extend(is_unknown_field.then(|| plugin_hint(&finding.message)).flatten());
                     findings.push(finding);
                     continue;
                 }
             };
-            notes.insert(limit);
+            notes.push(limit);
         }
-        Self { findings, notes: notes.into_iter().collect() }
+        let mut seen = HashSet::new();
+        notes.retain(|note| seen.insert(note.clone()));
+        Self { findings, notes }
     }
+}
+
+/// What to do about a field that may come from a plugin which is not known here.
+fn plugin_hint(message: &str) -> Option<String> {
+    let field = message.split("nonexistent field ").nth(1)?;
+    let (family, _) = field.split_once('.')?;
+    let prefix = format!("{family}.");
+    (!falco::catalog::catalog().fields().any(|f| f.name.starts_with(&prefix))).then(|| {
+        format!(
+            "no field starts with {prefix} in what is known here; where a plugin brings them, name it under \
+             required_plugin_versions, and they are left unchecked"
+        )
+    })
 }
 
 /// The line of a finding with a mark under its column.
