@@ -29,6 +29,7 @@
 //!
 //! What is not modelled is refused rather than guessed: see [`Rule::not_modelled`].
 
+mod batch;
 pub mod catalog;
 mod check;
 mod compile;
