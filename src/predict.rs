@@ -91,6 +91,10 @@ pub fn predict<'p>(inventory: &'p Inventory, options: &'p Options) -> Prediction
 /// The annotation in which admission noted the policy that it took.
 const ADMITTED: &str = "/metadata/annotations/kubernetes.io~1psp";
 
+/// What tells whether two pods get the same alerts: the places of what is known of them, and whether every policy
+/// changes them.
+type Alike = (*const Vec<Judgement>, *const Vec<bool>, bool);
+
 /// Predicts pod by pod; keeps no pod.
 pub struct Predictor<'p> {
     policies: Vec<&'p Policy>,
@@ -100,7 +104,7 @@ pub struct Predictor<'p> {
     /// Judgements by what admission saw of a pod.
     judged: HashMap<String, Rc<Vec<Judgement>>>,
     /// The alerts on pods alike in both, and in whether every policy changes them; where no policy is narrowed.
-    known: HashMap<(*const Vec<Judgement>, *const Vec<bool>, bool), Rc<Vec<Alert<'p>>>>,
+    known: HashMap<Alike, Rc<Vec<Alert<'p>>>>,
     /// Which policies may be used, by requester, namespace and service account.
     usable: HashMap<(&'static str, String, String), Rc<Vec<bool>>>,
     seen: BTreeSet<Workload>,

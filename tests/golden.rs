@@ -35,13 +35,11 @@ fn expected() -> PathBuf {
     root().join("fixtures/expected")
 }
 
-/// The expected files that stand for a policy; the command line's own lie in `help`, those of a whole cluster in
-/// `cluster`.
+/// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`, those of
+/// a whole cluster in `cluster`.
 fn expected_files() -> Vec<PathBuf> {
-    files(&expected())
-        .into_iter()
-        .filter(|path| !path.starts_with("help") && !path.starts_with("cluster"))
-        .collect()
+    let other = |path: &PathBuf| ["help", "report", "cluster"].iter().any(|folder| path.starts_with(folder));
+    files(&expected()).into_iter().filter(|path| !other(path)).collect()
 }
 
 /// What `psp2falco convert` prints for one input.

@@ -23,7 +23,9 @@ use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::Block;
-pub use scope::{IMAGES, NAMESPACES, condition_of_name, condition_of_pattern, in_scope, in_scope_of_all};
+pub use scope::{
+    IMAGES, NAMESPACES, condition_of_name, condition_of_pattern, in_scope, in_scope_of_all, listed_in,
+};
 use scope::{everywhere, scope};
 use templates::Templates;
 

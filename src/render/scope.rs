@@ -30,12 +30,12 @@ pub(super) fn everywhere(options: &Options) -> Vec<String> {
 /// The conditions that narrow a policy's rules to what its user asked for.
 pub(super) fn scope(policy: &Policy, options: &Options) -> Vec<String> {
     let mut scope = everywhere(options);
-    let namespaces = listed(policy, NAMESPACES);
+    let namespaces = listed_in(policy, NAMESPACES);
     if !namespaces.is_empty() {
         scope.insert(usize::from(!options.namespaces.is_empty()), within(&namespaces));
     }
     let images: Vec<String> =
-        listed(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
+        listed_in(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
         let spec = format!("jevt.value[{}/spec]", options.object.root());
         let one = |image: &String| {
@@ -46,9 +46,9 @@ pub(super) fn scope(policy: &Policy, options: &Options) -> Vec<String> {
     scope
 }
 
-/// The words of an annotation that narrows a policy's rules.
-fn listed(policy: &Policy, key: &str) -> Vec<String> {
-    let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
+/// The names that an annotation of a policy lists: separated by commas, in brackets and quotes or not.
+pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {
+    let text = policy.annotations.get(annotation).map(String::as_str).unwrap_or_default();
     let text = text.trim().trim_start_matches('[').trim_end_matches(']');
     text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
 }
@@ -61,7 +61,7 @@ pub fn in_scope_of_all(options: &Options, namespace: &str) -> bool {
 
 /// Do the rules of a policy look at this pod, as far as options and annotations narrow them?
 pub fn in_scope(policy: &Policy, options: &Options, pod: &Value, namespace: &str) -> bool {
-    let (namespaces, images) = (listed(policy, NAMESPACES), listed(policy, IMAGES));
+    let (namespaces, images) = (listed_in(policy, NAMESPACES), listed_in(policy, IMAGES));
     let used = |wanted: &String| {
         ["initContainers", "containers"].into_iter().any(|list| {
             let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);

@@ -1,4 +1,16 @@
-//! What the user is told of a conversion: the summary, and the table of `explain`.
+//! What the user is told of a conversion: the summary, the table of `explain`, and the reports.
+
+pub mod diff;
+mod escape;
+mod findings;
+mod github;
+mod html;
+mod markdown;
+pub mod model;
+mod output;
+pub mod pss;
+mod sarif;
+mod text;
 
 mod prediction;
 
@@ -10,6 +22,8 @@ use crate::psp::{Field, Policy};
 use crate::read::Inventory;
 use crate::render::{AuditObject, Options, Rendered};
 use crate::restrictions::{Mapped, map};
+pub use model::Report;
+pub use output::{Format, Outputs, old_text, prepare};
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +52,7 @@ impl Fidelity {
 
 /// How faithfully rules over `object` detect `field` of `policy`.
 pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fidelity {
-    if mapped.refuses.is_none() && mapped.corrects.is_none() {
+    if mapped.refuses.is_none() && mapped.corrects.is_none() && mapped.alerts_as.is_none() {
         return Fidelity::Unrestricted;
     }
     if let Some(reason) = unusable(policy) {
@@ -122,7 +136,7 @@ pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
         if let Some(reason) = unusable(policy) {
             let _ = writeln!(text, "unusable: {reason}");
         }
-        let mut rows = vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "LOST"].map(str::to_owned)];
+        let mut rows = vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "NO LONGER"].map(str::to_owned)];
         rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), object)));
         text.push_str(&table(&rows));
         text.push('\n');
@@ -135,17 +149,14 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
     let detected = !matches!(fidelity, Fidelity::Undetectable(_) | Fidelity::Unrestricted);
     let alerts = match (&mapped.refuses, &mapped.corrects) {
         _ if !detected => mapped.note.clone().unwrap_or_else(|| "-".to_owned()),
+        (None, None) => mapped.alerts_as.map_or_else(String::new, |field| format!("Lost Default ({field})")),
         (Some(_), Some(_)) => "Violation, Lost Default".to_owned(),
         (Some(_), None) => "Violation".to_owned(),
         _ => "Lost Default".to_owned(),
     };
-    let lost = match (&mapped.refuses, &mapped.corrects) {
-        (Some(_), Some(_)) => "refusal and correction",
-        (Some(_), None) => "refusal",
-        (None, Some(_)) => "correction",
-        (None, None) => "-",
-    };
-    [field.name().to_owned(), mapped.value.clone(), alerts, fidelity.name().to_owned(), lost.to_owned()]
+    let lost: Vec<&str> = model::lost(mapped).into_iter().map(model::Lost::name).collect();
+    let lost = if lost.is_empty() { "-".to_owned() } else { lost.join(", ") };
+    [field.name().to_owned(), mapped.value.clone(), alerts, fidelity.name().to_owned(), lost]
 }
 
 /// Rows in columns; control characters of manifests do not reach the terminal.
