@@ -337,7 +337,8 @@ fn forbidding(plurals: &'static [&'static str]) -> Server {
 
 #[test]
 fn goes_on_without_what_is_not_needed_and_says_what_that_loses() {
-    for (plural, lost) in [("pods", "predicted"), ("namespaces", "manifests"), ("serviceaccounts", "binding")] {
+    for (plural, lost) in [("pods", "predicted"), ("namespaces", "manifests"), ("serviceaccounts", "binding")]
+    {
         let server = forbidding(match plural {
             "pods" => &["pods"],
             "namespaces" => &["namespaces"],
