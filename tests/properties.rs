@@ -16,7 +16,9 @@ use std::collections::BTreeSet;
 
 use psp2falco::falco::{self, Event};
 use psp2falco::psp::admission::{Verdict, judge};
-use psp2falco::render::{Options, audit_rules};
+use psp2falco::psp::validity::unusable;
+use psp2falco::psp::{Policy, union};
+use psp2falco::render::{Options, audit_rules, runtime_rules};
 use serde_json::{Map, Value, json};
 
 /// SplitMix64.
@@ -511,6 +513,34 @@ fn seed() -> u64 {
 }
 
 #[test]
+fn a_union_admits_what_one_of_its_policies_admits() {
+    let seed = seed();
+    println!("PSP2FALCO_SEED={seed}");
+    let mut random = Random(seed);
+    let (mut admitted, mut refused) = (0, 0);
+    for _ in 0..300 {
+        let policies: Vec<Policy> =
+            (0..1 + random.below(3)).map(|_| common::policy(&policy(&mut random)).policy).collect();
+        let policies: Vec<&Policy> = policies.iter().filter(|p| unusable(p).is_none()).collect();
+        if policies.is_empty() {
+            continue;
+        }
+        let together = union(&policies);
+        for _ in 0..40 {
+            let pod = pod(&mut random);
+            let denies = |policy: &Policy| matches!(judge(policy, &pod).verdict, Verdict::Denied);
+            if policies.iter().all(|p| denies(p)) {
+                refused += usize::from(denies(&together));
+                continue;
+            }
+            admitted += 1;
+            assert!(!denies(&together), "PSP2FALCO_SEED={seed}\n{policies:#?}\n{together:#?}\n{pod:#}");
+        }
+    }
+    assert!(admitted > 100 && refused > 1000, "{admitted} admitted, {refused} refused");
+}
+
+#[test]
 fn rules_and_admission_agree() {
     let seed = seed();
     println!("PSP2FALCO_SEED={seed}");
@@ -523,6 +553,9 @@ fn rules_and_admission_agree() {
         let loaded = falco::load(&[falco::Source { name: "rules.yaml", text: &text }]);
         assert!(loaded.findings.is_empty(), "PSP2FALCO_SEED={seed}: {}\n{value}", loaded.findings[0]);
         let rules = loaded.rules.unwrap();
+        let runtime = runtime_rules(std::slice::from_ref(&located), &Options::default()).unwrap().text;
+        let findings = falco::load(&[falco::Source { name: "runtime.yaml", text: &runtime }]).findings;
+        assert!(findings.is_empty(), "PSP2FALCO_SEED={seed}: {}\n{value}", findings[0]);
         for _ in 0..40 {
             let pod = pod(&mut random);
             let line = event(&pod);

@@ -8,14 +8,16 @@ use std::io::Write;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
+use crate::cli::{self, AuditObject, Cli, Command, Input, Output, Rules};
 use crate::falco;
 use crate::read::{self, Inventory};
-use crate::render::{self, Rendered};
+use crate::render::{self, Layer, Rendered};
 use crate::{report, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+/// Name of the runtime rules in a folder.
+pub const RUNTIME_RULES: &str = "psp_runtime_rules.yaml";
 
 /// How a command ended that went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,21 +47,59 @@ fn deliver(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let rendered = render::audit_rules(&inventory.policies, &options(rules))?;
-    check(&rendered)?;
-    let summary = report::summary(inventory, &rendered, object(rules.audit_object));
-    match &output.output {
-        Some(output_path) => {
-            let path = write::target(output_path, AUDIT_RULES);
-            write::replace(&path, &rendered.text, output.force)?;
-            writeln!(err, "{summary}\nwrote {}", path.display())?;
-        }
-        None => {
-            out.write_all(rendered.text.as_bytes()).context("standard output")?;
-            writeln!(err, "{summary}")?;
+    let mut files = Vec::new();
+    for layer in layers(rules, output)? {
+        let rendered = match layer {
+            Layer::Audit => render::audit_rules(&inventory.policies, &options(rules))?,
+            Layer::Runtime => render::runtime_rules(&inventory.policies, &options(rules))?,
+        };
+        check(&rendered)?;
+        files.push(rendered);
+    }
+    let mut talk = vec![report::summary(inventory, &files, object(rules.audit_object))];
+    for rendered in &files {
+        match &output.output {
+            Some(output_path) => {
+                let path = write::target(output_path, file_name(rendered.layer));
+                write::replace(&path, &rendered.text, output.force)?;
+                talk.push(format!("wrote {}", path.display()));
+            }
+            None => out.write_all(rendered.text.as_bytes()).context("standard output")?,
         }
     }
+    writeln!(err, "{}", talk.join("\n"))?;
     Ok(Exit::Done)
+}
+
+/// The layers to make: a folder holds both, one file (or standard output) one.
+///
+/// # Errors
+/// Both layers for one file, and the baseline without the layer that it belongs to.
+fn layers(rules: &Rules, output: &Output) -> Result<Vec<Layer>> {
+    let folder = output.output.as_deref().is_some_and(write::is_folder);
+    let layers = match rules.layer {
+        Some(cli::Layer::Runtime) => vec![Layer::Runtime],
+        Some(cli::Layer::Both) if !folder => {
+            bail!("--layer both: gives two files; name a folder with --output, or one layer")
+        }
+        Some(cli::Layer::Both) => vec![Layer::Audit, Layer::Runtime],
+        None if folder => vec![Layer::Audit, Layer::Runtime],
+        Some(cli::Layer::Audit) | None => vec![Layer::Audit],
+    };
+    if rules.baseline && !layers.contains(&Layer::Runtime) {
+        bail!(
+            "--baseline: belongs to the runtime layer; add --layer runtime, or name a folder with --output"
+        );
+    }
+    Ok(layers)
+}
+
+/// The name of a layer's rules in a folder.
+fn file_name(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Audit => AUDIT_RULES,
+        Layer::Runtime => RUNTIME_RULES,
+    }
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
@@ -106,6 +146,7 @@ fn options(rules: &Rules) -> render::Options {
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
         templates: rules.templates.clone(),
+        baseline: rules.baseline,
     }
 }
 
@@ -114,7 +155,7 @@ fn options(rules: &Rules) -> render::Options {
 /// # Errors
 /// Every finding, with its place in the file that was not written.
 pub fn check(rendered: &Rendered) -> Result<()> {
-    let loaded = falco::load(&[falco::Source { name: AUDIT_RULES, text: &rendered.sample }]);
+    let loaded = falco::load(&[falco::Source { name: file_name(rendered.layer), text: &rendered.sample }]);
     if loaded.findings.is_empty() {
         return Ok(());
     }

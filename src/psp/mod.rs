@@ -6,8 +6,10 @@ pub(crate) mod parse;
 mod pod;
 pub mod policy;
 pub mod sysctl;
+mod union;
 pub mod validity;
 
 pub use field::Field;
 pub use parse::SPEC_FIELDS;
 pub use policy::Policy;
+pub use union::union;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
-use crate::render::{AuditObject, Rendered};
+use crate::render::{AuditObject, Layer, Rendered};
 use crate::restrictions::{Mapped, map};
 
 /// How faithfully a field is detected.
@@ -47,28 +47,30 @@ pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fideli
     }
 }
 
+/// How faithfully the runtime rules detect `field` of `policy`, as far as it restricts anything.
+pub fn runtime_fidelity(policy: &Policy, mapped: &Mapped) -> Fidelity {
+    if mapped.refuses.is_none() && mapped.corrects.is_none() {
+        return Fidelity::Unrestricted;
+    }
+    if let Some(reason) = unusable(policy) {
+        return Fidelity::Undetectable(reason);
+    }
+    match (&mapped.runtime.sees, mapped.runtime.reason) {
+        (Some(_), None) => Fidelity::Exact,
+        (Some(_), Some(reason)) => Fidelity::Approximate(reason),
+        (None, reason) => Fidelity::Undetectable(reason.unwrap_or("every value is allowed").to_owned()),
+    }
+}
+
 /// What a log that holds only requests does not show.
 const REQUEST_LOSES: &str =
     "the request lacks what webhooks and defaults add; a patch shows only its own part";
 
 /// What the conversion amounts to, in a few lines.
-pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> String {
-    let (mut exact, mut approximate, mut undetectable, mut unrestricted) = (0, 0, 0, 0);
-    for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
-        for (_, mapped) in fields {
-            match fidelity(&located.policy, mapped, object) {
-                Fidelity::Exact => exact += 1,
-                Fidelity::Approximate(_) => approximate += 1,
-                Fidelity::Undetectable(_) => undetectable += 1,
-                Fidelity::Unrestricted => unrestricted += 1,
-            }
-        }
-    }
-    let mut text = format!(
-        "{}, {}; fields: {exact} exact, {approximate} approximate, {undetectable} undetectable, {unrestricted} unrestricted",
-        counted(inventory.policies.len(), "policy", "policies"),
-        counted(rendered.rules, "rule", "rules"),
-    );
+pub fn summary(inventory: &Inventory, files: &[Rendered], object: AuditObject) -> String {
+    let lines: Vec<String> =
+        files.iter().map(|rendered| layer_summary(inventory, rendered, object)).collect();
+    let mut text = lines.join("\n");
     if !inventory.passed_over.is_empty() {
         let kinds: Vec<String> =
             inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
@@ -76,6 +78,33 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) 
     }
     text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
     text
+}
+
+fn layer_summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> String {
+    let (mut exact, mut approximate, mut undetectable, mut unrestricted) = (0, 0, 0, 0);
+    for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
+        for (_, mapped) in fields {
+            let fidelity = match rendered.layer {
+                Layer::Audit => fidelity(&located.policy, mapped, object),
+                Layer::Runtime => runtime_fidelity(&located.policy, mapped),
+            };
+            match fidelity {
+                Fidelity::Exact => exact += 1,
+                Fidelity::Approximate(_) => approximate += 1,
+                Fidelity::Undetectable(_) => undetectable += 1,
+                Fidelity::Unrestricted => unrestricted += 1,
+            }
+        }
+    }
+    let layer = match rendered.layer {
+        Layer::Audit => "",
+        Layer::Runtime => "runtime: ",
+    };
+    format!(
+        "{layer}{}, {}; fields: {exact} exact, {approximate} approximate, {undetectable} undetectable, {unrestricted} unrestricted",
+        counted(inventory.policies.len(), "policy", "policies"),
+        counted(rendered.rules, "rule", "rules"),
+    )
 }
 
 fn counted(n: usize, one: &str, many: &str) -> String {
