@@ -95,7 +95,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let flex = refused.contains(&"flexVolume") && !claims;
     let host_path = refused.contains(&"hostPath");
     let runtime = Sight::approximate(
-        !folders.is_empty() || flex || tokens_only || host_path,
+        !lists("*") && (!folders.is_empty() || flex || tokens_only || host_path),
         format!("mounted volume of a type other than {allowed}"),
         "a persistent volume shows the type behind it, so those pass where claims are allowed; a host path is what comes from \
          none of the kubelet's and the container runtime's folders",
