@@ -28,6 +28,7 @@ fn the_readme_is_up_to_date() {
     let tuning = fs::read_to_string(root().join(TUNING)).unwrap();
     text = between(&text, "tuning", &format!("```yaml\n{tuning}```\n"));
     text = between(&text, "coverage", &coverage());
+    text = between(&text, "runtime", &runtime());
     text = between(&text, "sizes", &sizes());
     #[cfg(unix)]
     {
@@ -85,16 +86,33 @@ fn coverage() -> String {
     table
 }
 
+/// The table of what running containers show, for a policy that restricts each field.
+fn runtime() -> String {
+    let inventory = read(EVERY_FIELD);
+    let policy = &inventory.policies[0].policy;
+    let mut table = String::from("| field | alerts on | fidelity | because |\n| --- | --- | --- | --- |\n");
+    for field in Field::ALL {
+        let mapped = restrictions::map(field, policy);
+        let fidelity = report::runtime_fidelity(policy, &mapped);
+        let sees = mapped.runtime.sees.unwrap_or_default();
+        let reason = mapped.runtime.reason.unwrap_or_default();
+        table.push_str(&format!("| `{field}` | {sees} | {} | {reason} |\n", fidelity.name()));
+    }
+    table
+}
+
 fn read(path: &str) -> read::Inventory {
     read::read(&[read::Source::Path(root().join(path))], &read::Options::default()).unwrap()
 }
 
 /// The README with the true output after each command of its `console` blocks. They run one after the other in a
-/// folder of their own where `fixtures` is at hand; `cargo run --release --` stands for the program.
+/// folder of their own where `fixtures` and `examples` are at hand; `cargo run --release --` stands for the program.
 #[cfg(unix)]
 fn with_outputs(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join("fixtures"), folder.path().join("fixtures")).unwrap();
+    for name in ["fixtures", "examples"] {
+        std::os::unix::fs::symlink(root().join(name), folder.path().join(name)).unwrap();
+    }
     let mut new = String::new();
     let mut in_block = false;
     for line in text.lines() {

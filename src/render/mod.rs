@@ -5,7 +5,10 @@ mod helpers;
 mod mounts;
 pub mod pattern;
 mod runtime;
+mod set;
 mod templates;
+mod together;
+mod usable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -15,6 +18,7 @@ use std::rc::Rc;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
+use crate::access::Access;
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
@@ -48,7 +52,8 @@ pub enum AuditObject {
 }
 
 impl AuditObject {
-    fn root(self) -> &'static str {
+    /// Where the object stands in an event, as a JSON pointer.
+    pub fn root(self) -> &'static str {
         match self {
             AuditObject::Response => "/responseObject",
             AuditObject::Request => "/requestObject",
@@ -92,6 +97,8 @@ pub struct Options {
     pub templates: Option<PathBuf>,
     /// Add the rules that belong to no policy to the runtime layer.
     pub baseline: bool,
+    /// Who may use which policy. Known, the policies decide together; not known, each stands alone.
+    pub access: Option<Access>,
 }
 
 impl Default for Options {
@@ -104,6 +111,7 @@ impl Default for Options {
             exclude_namespaces: Vec::new(),
             templates: None,
             baseline: false,
+            access: None,
         }
     }
 }
@@ -121,6 +129,8 @@ pub struct Rendered {
     pub rules: usize,
     /// What each policy says in each field, in the order of the file.
     pub policies: Vec<(String, Vec<(Field, Mapped)>)>,
+    /// Names of users and groups that no condition can hold: the rules take them to have no access.
+    pub left_out: Vec<String>,
 }
 
 /// Makes the rules for the Kubernetes audit log.
@@ -129,23 +139,50 @@ pub struct Rendered {
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
     let mut assembly = Assembly::new(Layer::Audit, options)?;
+    let mut set = options.access.as_ref().map(|access| set::Set::new(access, options.object));
     let mut mapped_policies = Vec::with_capacity(policies.len());
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
+        let id = macro_name(&policy.name);
+        if let Some(set) = &mut set
+            && unusable(policy).is_none()
+        {
+            assembly.all.push_str(&set.member(&policy.name, &id));
+        }
         if rules_note(policy, &mapped).is_none() {
             let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
-            assembly.policy(&policy.name, &macro_name(&policy.name), scope(policy, options), &said)?;
+            let blocks = assembly.policy(&policy.name, &id, scope(policy, options), &said)?;
+            if let Some(set) = &mut set {
+                set.rules(&blocks);
+            }
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
+    let mut left_out = Vec::new();
+    if let Some(mut set) = set {
+        let mut data = assembly.base.clone();
+        assembly.rules += usize::from(set.fill(&mut data, everywhere(options)));
+        let text = block::tidy(&assembly.templates.render("set", &data)?);
+        assembly.shared.extend(block::shared_names(&text));
+        assembly.all = set.named(&assembly.all);
+        assembly.all.push_str(&text);
+        left_out = set.left_out();
+    }
     let (opening, closing) = assembly.frame(policies, &mapped_policies)?;
+    let text = format!("{opening}{}{closing}", assembly.all);
+    // where policies decide together, each rule hangs on all of them
+    let sample = match options.access {
+        Some(_) => text.clone(),
+        None => format!("{opening}{}{closing}", assembly.sample),
+    };
     Ok(Rendered {
         layer: Layer::Audit,
-        text: format!("{opening}{}{closing}", assembly.all),
-        sample: format!("{opening}{}{closing}", assembly.sample),
+        text,
+        sample,
         rules: assembly.rules + 1,
         policies: mapped_policies,
+        left_out,
     })
 }
 
@@ -206,10 +243,16 @@ impl<'a> Assembly<'a> {
         })
     }
 
-    /// Adds the macros and rules of one policy.
-    fn policy(&mut self, name: &str, id: &str, scope: Vec<String>, said: &[(Field, Said<'_>)]) -> Result<()> {
+    /// Adds the macros and rules of one policy; gives the fields' blocks.
+    fn policy(
+        &mut self,
+        name: &str,
+        id: &str,
+        scope: Vec<String>,
+        said: &[(Field, Said<'_>)],
+    ) -> Result<Vec<(Field, Rc<Block>)>> {
         let opening = self.opening(scope)?;
-        let mut blocks = Vec::new();
+        let (mut blocks, mut fields) = (Vec::new(), Vec::new());
         let mut new = Vec::new();
         for (field, said) in said {
             if said.nothing() {
@@ -229,13 +272,14 @@ impl<'a> Assembly<'a> {
                 new.push(Rc::clone(&block));
             }
             blocks.push(block);
+            fields.push(*field);
         }
         self.shared.extend(opening.shared.iter().cloned());
         write_policy(name, id, &opening, &blocks, &mut self.all);
         if !new.is_empty() {
             write_policy(name, id, &opening, &new, &mut self.sample);
         }
-        Ok(())
+        Ok(fields.into_iter().zip(blocks).collect())
     }
 
     /// What a policy's rules stand on, narrowed to a scope.
@@ -264,8 +308,8 @@ impl<'a> Assembly<'a> {
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
-        if key.1.contains(['\u{e000}', '\u{e001}']) {
-            bail!("{field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
+        if key.1.contains(['\u{e000}', '\u{e001}', block::ADMITTED]) {
+            bail!("{field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it");
         }
         if let Some(length) = said.longest().filter(|n| *n > LONGEST) {
             bail!(
@@ -280,7 +324,11 @@ impl<'a> Assembly<'a> {
         if let Value::Object(data) = &mut data {
             data.extend(said.data.clone());
         }
-        let block = Rc::new(Block::new(&self.templates.render(field.name(), &data)?));
+        let number = self.blocks.len();
+        insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
+        let mut block = Block::new(&self.templates.render(field.name(), &data)?);
+        block.number = number;
+        let block = Rc::new(block);
         self.blocks.insert(key, Rc::clone(&block));
         Ok((block, true))
     }
@@ -302,7 +350,11 @@ impl<'a> Assembly<'a> {
         let used = used_items(&shared, &named);
         let kept: String =
             shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
-        let engine = if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE };
+        let engine = if kept.contains("concat(") || self.all.contains("=concat('system:serviceaccount:', ") {
+            ENGINE_WITH_CONCAT
+        } else {
+            ENGINE
+        };
         Ok((format!("{}{}", header(policies, mapped, engine), block::tidy(&kept)), guard))
     }
 }
@@ -325,6 +377,8 @@ fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], out
 fn base_data(options: &Options) -> Value {
     json!({
         "object": options.object.root(),
+        "stored": options.object == AuditObject::Response,
+        "set": options.access.is_some(),
         "value": false,
         "whole": false,
         "process": false,
@@ -348,19 +402,38 @@ fn quoted(names: &[String]) -> String {
     names.iter().map(|n| helpers::quote(n)).collect::<Vec<_>>().join(", ")
 }
 
-/// The conditions that narrow a policy's rules to what its user asked for.
-fn scope(policy: &Policy, options: &Options) -> Vec<String> {
+/// The names that an annotation of a policy lists: separated by commas, in brackets and quotes or not.
+pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {
+    let text = policy.annotations.get(annotation).map(String::as_str).unwrap_or_default();
+    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
+    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
+}
+
+fn within(namespaces: &[String]) -> String {
+    format!("ka.target.namespace in ({})", quoted(namespaces))
+}
+
+/// The conditions that narrow all rules to what the user asked for.
+fn everywhere(options: &Options) -> Vec<String> {
     let mut scope = Vec::new();
-    for names in [options.namespaces.clone(), annotation(policy, NAMESPACES)] {
-        if !names.is_empty() {
-            scope.push(format!("ka.target.namespace in ({})", quoted(&names)));
-        }
+    if !options.namespaces.is_empty() {
+        scope.push(within(&options.namespaces));
     }
     if !options.exclude_namespaces.is_empty() {
-        scope.push(format!("not ka.target.namespace in ({})", quoted(&options.exclude_namespaces)));
+        scope.push(format!("not {}", within(&options.exclude_namespaces)));
+    }
+    scope
+}
+
+/// The conditions that narrow a policy's rules to what its user asked for.
+fn scope(policy: &Policy, options: &Options) -> Vec<String> {
+    let mut scope = everywhere(options);
+    let namespaces = listed_in(policy, NAMESPACES);
+    if !namespaces.is_empty() {
+        scope.insert(usize::from(!options.namespaces.is_empty()), within(&namespaces));
     }
     let images: Vec<String> =
-        annotation(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
+        listed_in(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
         let spec = format!("jevt.value[{}/spec]", options.object.root());
         let one = |image: &String| {
@@ -371,11 +444,40 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
     scope
 }
 
-/// The names that an annotation lists.
-fn annotation(policy: &Policy, key: &str) -> Vec<String> {
-    let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
-    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
+/// Do all rules look at pods of this namespace, as far as the user narrowed them?
+pub fn in_scope_of_all(options: &Options, namespace: &str) -> bool {
+    let lists = |names: &[String]| names.iter().any(|n| n == namespace);
+    (options.namespaces.is_empty() || lists(&options.namespaces)) && !lists(&options.exclude_namespaces)
+}
+
+/// Do the rules of a policy look at this pod, as far as options and annotations narrow them?
+pub fn in_scope(policy: &Policy, options: &Options, pod: &Value, namespace: &str) -> bool {
+    let (namespaces, images) = (listed_in(policy, NAMESPACES), listed_in(policy, IMAGES));
+    let used = |wanted: &String| {
+        ["initContainers", "containers"].into_iter().any(|list| {
+            let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
+            containers.into_iter().flatten().filter_map(|c| c.get("image")?.as_str()).any(|image| {
+                image.strip_prefix(wanted.as_str()).is_some_and(|r| r.is_empty() || r.starts_with([':', '@']))
+            })
+        })
+    };
+    in_scope_of_all(options, namespace)
+        && (namespaces.is_empty() || namespaces.iter().any(|n| n == namespace))
+        && (images.is_empty() || images.iter().any(used))
+}
+
+/// A condition: the field is this name.
+pub fn condition_of_name(field: &str, name: &str) -> String {
+    format!("{field}={}", usable::word(name))
+}
+
+/// A condition: the field is this text, followed by what `rest` matches.
+pub fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
+    let pattern = format!("{}{rest}", pattern::literal(text));
+    if pattern.len() > helpers::MAX_LITERAL {
+        return format!("{field} startswith {}", helpers::quote(text));
+    }
+    format!("{field} regex {}", helpers::quote(&pattern))
 }
 
 /// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what

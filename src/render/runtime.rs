@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::{
-    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, annotation, block, insert, items,
-    macro_name, policies_listed, quoted, used_items,
+    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, insert, items, listed_in,
+    macro_name, policies_listed, quoted, together, used_items,
 };
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
@@ -18,8 +18,9 @@ const CONTAINER: &str = "0.2.4";
 
 /// Makes the rules for the kernel's events.
 ///
-/// Each policy's rules speak of the containers in its scope, whoever made their pods: where pods of one namespace may
-/// use several policies, hand in their [union](crate::psp::union).
+/// Where it is known who may use which policy, pods of one namespace are held against what all policies usable there
+/// allow together, since nobody knows who made them; the rules bear all their names. Where it is not known, each policy
+/// stands alone in its scope.
 ///
 /// # Errors
 /// A template that does not render, with its name and line.
@@ -29,13 +30,20 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
-        if rules_note(policy, &mapped).is_none() {
-            let said: Vec<(Field, Said<'_>)> =
-                mapped.iter().map(|(f, m)| (*f, Said::runtime(&m.runtime))).collect();
+        if options.access.is_none() && rules_note(policy, &mapped).is_none() {
             let id = format!("{}__runtime", macro_name(&policy.name));
-            assembly.policy(&policy.name, &id, scope(Some(policy), options), &said)?;
+            assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped)?;
         }
         mapped_policies.push((policy.name.clone(), mapped));
+    }
+    if let Some(access) = &options.access {
+        for group in together::groups(policies, access) {
+            let mapped: Vec<(Field, Mapped)> =
+                Field::ALL.into_iter().map(|f| (f, map(f, &group.policy))).collect();
+            let mut narrowed = scope(None, options);
+            narrowed.extend(within(&group.namespaces));
+            assembly.runtime(&group.name, &group.id, narrowed, &mapped)?;
+        }
     }
     let baseline = if options.baseline { assembly.baseline()? } else { String::new() };
     let rules = assembly.rules + baseline.lines().filter(|l| l.starts_with("- rule:")).count();
@@ -47,6 +55,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
         sample: format!("{opening}{}{baseline}", assembly.sample),
         rules,
         policies: mapped_policies,
+        left_out: Vec::new(),
     })
 }
 
@@ -57,6 +66,22 @@ impl<'a> Said<'a> {
 }
 
 impl Assembly<'_> {
+    /// Adds the macros and rules of one policy, or of several that stand together, if there is anything to see.
+    fn runtime(
+        &mut self,
+        name: &str,
+        id: &str,
+        scope: Vec<String>,
+        mapped: &[(Field, Mapped)],
+    ) -> Result<()> {
+        let said: Vec<(Field, Said<'_>)> =
+            mapped.iter().map(|(f, m)| (*f, Said::runtime(&m.runtime))).collect();
+        if said.iter().any(|(_, said)| !said.nothing()) {
+            self.policy(name, id, scope, &said)?;
+        }
+        Ok(())
+    }
+
     /// The rules that belong to no policy.
     fn baseline(&mut self) -> Result<String> {
         let mut data = self.base.clone();
@@ -79,7 +104,7 @@ impl Assembly<'_> {
 /// The conditions that narrow rules to what the user asked for: all rules, and those of `policy`. Where only some
 /// namespaces are left out, a container of an unknown one is left out, too.
 fn scope(policy: Option<&Policy>, options: &Options) -> Vec<String> {
-    let annotated = |key: &str| policy.map(|p| annotation(p, key)).unwrap_or_default();
+    let annotated = |key: &str| policy.map(|p| listed_in(p, key)).unwrap_or_default();
     let mut scope = Vec::new();
     for names in [options.namespaces.clone(), annotated(NAMESPACES)] {
         if !names.is_empty() {
@@ -99,6 +124,17 @@ fn scope(policy: Option<&Policy>, options: &Options) -> Vec<String> {
         scope.push(format!("container.image.repository in ({})", quoted(&images)));
     }
     scope
+}
+
+/// The condition that a container is in some namespaces, if that is a condition.
+fn within(namespaces: &together::Namespaces) -> Option<String> {
+    match namespaces {
+        together::Namespaces::These(names) => Some(format!("k8s.ns.name in ({})", quoted(names))),
+        together::Namespaces::Others(names) if names.is_empty() => None,
+        together::Namespaces::Others(names) => {
+            Some(format!("k8s.ns.name exists and not k8s.ns.name in ({})", quoted(names)))
+        }
+    }
 }
 
 /// Why a policy gets no rules, if so.

@@ -23,7 +23,7 @@ macro_rules! embedded {
 }
 
 embedded![
-    ["shared", "policy", "violation", "lost_default", "output", "incomplete"]
+    ["shared", "policy", "violation", "lost_default", "output", "incomplete", "set"]
     ["shared", "policy", "violation", "output", "baseline"]
     "privileged",
     "defaultAddCapabilities",
