@@ -20,6 +20,9 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 findings, 2 anything wrong (noth
 pub enum Command {
     /// Convert PodSecurityPolicies from files into Falco rules for the Kubernetes audit log.
     Convert(Convert),
+    /// Convert the PodSecurityPolicies of a live cluster, with its RBAC and pods.
+    #[cfg(feature = "cluster")]
+    Scan(Scan),
     /// Show what each field of each policy says, what is detected of it, and what is lost.
     Explain(Explain),
 }
@@ -46,6 +49,10 @@ pub struct Rules {
     /// Never alert on pods of this namespace (repeat for more).
     #[arg(long, value_name = "NAME")]
     pub exclude_namespace: Vec<String>,
+
+    /// Hold every policy against every pod, though the input says who may use which.
+    #[arg(long)]
+    pub no_rbac: bool,
 
     /// The object of an audit event to judge: the pod as stored, or as the client sent it.
     #[arg(long, value_name = "OBJECT", value_enum, default_value_t = AuditObject::Response)]
@@ -75,6 +82,14 @@ pub struct Output {
     /// Overwrite a file that psp2falco did not write.
     #[arg(long)]
     pub force: bool,
+
+    /// Show all that would alert of the pods in the input, rather than the first rows.
+    #[arg(long)]
+    pub predict: bool,
+
+    /// Write a file for Falco that silences exactly what would alert of the pods in the input. It is never overwritten.
+    #[arg(long, value_name = "FILE")]
+    pub suggest_exceptions: Option<PathBuf>,
 }
 
 /// What is told of the rules.
@@ -145,6 +160,48 @@ pub struct Convert {
     /// Where policies come from.
     #[command(flatten)]
     pub input: Input,
+
+    /// How rules are made.
+    #[command(flatten)]
+    pub rules: Rules,
+
+    /// Where rules go.
+    #[command(flatten)]
+    pub output: Output,
+
+    /// What is told of them.
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// `scan`.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// The kubeconfig; KUBECONFIG, ~/.kube/config or the pod's own service account when left out.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig; its current one when left out.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// Give up after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: u64,
+
+    /// Also take policies from the records of Helm's releases, for a cluster that no longer serves policies; needs list
+    /// on secrets.
+    #[arg(long)]
+    pub helm_releases: bool,
+
+    /// Write what was read to this folder as manifests, for `convert`.
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+
+    /// Refuse policies that lack a field which the API server requires, instead of taking it for RunAsAny.
+    #[arg(long)]
+    pub strict: bool,
 
     /// How rules are made.
     #[command(flatten)]

@@ -3,9 +3,11 @@
 //! `read` brings policies in, `psp` knows what they meant to the API server, `restrictions` and `render` turn
 //! them into rules, `falco` knows what the engine makes of those rules, and `write` puts them in place.
 
+pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod falco;
+pub mod predict;
 pub mod problem;
 pub mod psp;
 pub mod read;

@@ -66,6 +66,20 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file that must not exist yet, making the folders on the way.
+///
+/// # Errors
+/// A file that exists, and whatever the operating system refuses.
+pub fn create(path: &Path, text: &str) -> Result<()> {
+    let place = || path.display().to_string();
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    let mut file = new_file(folder).with_context(|| format!("{}: cannot be written to", folder.display()))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(place)?;
+    file.persist_noclobber(path).map_err(|e| e.error).with_context(place)?;
+    Ok(())
+}
+
 /// A new file in `folder` that everybody may read as far as the umask lets them.
 fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();

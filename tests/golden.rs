@@ -25,7 +25,7 @@ const POLICIES: &str = "policies";
 /// What every field's folder holds at least: the field left out, with a usual value, and with the widest value.
 const CASES: [&str; 3] = ["unset.yaml", "restrictive.yaml", "permissive.yaml"];
 /// Templates that belong to no field.
-const PARTIALS: [&str; 6] = ["shared", "policy", "violation", "lost_default", "output", "incomplete"];
+const PARTIALS: [&str; 7] = ["shared", "policy", "violation", "lost_default", "output", "incomplete", "set"];
 
 fn inputs() -> PathBuf {
     root().join("fixtures/psp")

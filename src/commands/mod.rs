@@ -2,20 +2,30 @@
 
 mod convert;
 mod explain;
+#[cfg(feature = "cluster")]
+mod scan;
 
 use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::access::Access;
 use crate::cli::{AuditObject, Cli, Command, Input, Output, Reporting, Rules};
 use crate::falco;
+use crate::predict::{self, Prediction};
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
 use crate::{report, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+
+/// How many rows of the prediction are shown unasked.
+const MAX_ROWS: usize = 5;
+
+/// How many bindings that grant nothing are worth showing.
+const MAX_NOTES: usize = 10;
 
 /// How a command ended that went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +43,8 @@ pub enum Exit {
 pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     match cli.command {
         Command::Convert(args) => convert::run(&args, out, err),
+        #[cfg(feature = "cluster")]
+        Command::Scan(args) => scan::run(&args, out, err),
         Command::Explain(args) => explain::run(&args, out, err),
     }
 }
@@ -46,10 +58,13 @@ fn deliver(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let options = options(rules);
+    let mut options = options(rules);
+    options.access = access(inventory, rules, err)?;
     let rendered = render::audit_rules(&inventory.policies, &options)?;
     check(&rendered)?;
-    let summary = report::summary(inventory, &rendered, object(rules.audit_object));
+    let prediction = predict::predict(inventory, &options);
+    let exceptions = suggest(&rendered, &prediction, output)?;
+    let summary = told(inventory, &rendered, &options, &prediction, output);
     let path = output.output.as_ref().map(|path| write::target(path, AUDIT_RULES));
     let old = path.as_deref().and_then(report::old_text);
     let outputs =
@@ -66,7 +81,68 @@ fn deliver(
         }
     }
     reports.deliver(out, err)?;
+    if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
+        write::create(path, &text)?;
+        writeln!(err, "wrote {}; load it after the rules", path.display())?;
+    }
     Ok(Exit::Done)
+}
+
+/// The summary, and what would alert of the pods in the input.
+fn told(
+    inventory: &Inventory,
+    rendered: &Rendered,
+    options: &render::Options,
+    prediction: &Prediction<'_>,
+    output: &Output,
+) -> String {
+    let mut text = report::summary(inventory, rendered, options);
+    if prediction.pods > 0 {
+        let most = if output.predict { usize::MAX } else { MAX_ROWS };
+        let _ = write!(text, "\n{}", report::prediction(prediction, most));
+    } else if output.predict {
+        text.push_str("\nno pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`");
+    }
+    text
+}
+
+/// The file that silences what would alert today, if it is asked for.
+fn suggest(rendered: &Rendered, prediction: &Prediction<'_>, output: &Output) -> Result<Option<String>> {
+    let Some(path) = &output.suggest_exceptions else { return Ok(None) };
+    if path.exists() {
+        bail!("{}: exists, and may hold your work; choose another file", path.display());
+    }
+    if prediction.pods == 0 {
+        bail!(
+            "{}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`",
+            path.display()
+        );
+    }
+    let Some(text) = report::exceptions(prediction) else { return Ok(None) };
+    let files = [
+        falco::Source { name: AUDIT_RULES, text: &rendered.text },
+        falco::Source { name: "exceptions", text: &text },
+    ];
+    if let Some(finding) = falco::load(&files).findings.first() {
+        bail!("the exceptions do not pass Falco's load check, so nothing was written: {finding}");
+    }
+    Ok(Some(text))
+}
+
+/// Who may use which policy, if the input says so and the user does not turn it off.
+fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Option<Access>> {
+    if rules.no_rbac {
+        return Ok(None);
+    }
+    let access = Access::of_inventory(inventory);
+    let notes = access.iter().flat_map(|a| &a.notes);
+    for note in notes.clone().take(MAX_NOTES) {
+        writeln!(err, "warning: {note}")?;
+    }
+    if let more @ 1.. = notes.count().saturating_sub(MAX_NOTES) {
+        writeln!(err, "warning: {more} more bindings of that kind")?;
+    }
+    Ok(access)
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
@@ -113,6 +189,7 @@ fn options(rules: &Rules) -> render::Options {
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
         templates: rules.templates.clone(),
+        access: None,
     }
 }
 

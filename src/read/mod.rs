@@ -1,5 +1,7 @@
 //! Brings policies in: manifests, folders, archives and standard input become one [`Inventory`].
 
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod digest;
 mod files;
 pub(crate) mod node;

@@ -8,19 +8,22 @@ mod html;
 mod markdown;
 pub mod model;
 mod output;
+mod prediction;
 pub mod pss;
 mod sarif;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
-use crate::render::{AuditObject, Rendered};
+use crate::render::{AuditObject, Options, Rendered};
 use crate::restrictions::{Mapped, map};
 pub use model::Report;
 pub use output::{Format, Outputs, old_text, prepare};
+pub use prediction::{exceptions, prediction};
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,11 +69,11 @@ const REQUEST_LOSES: &str =
     "the request lacks what webhooks and defaults add; a patch shows only its own part";
 
 /// What the conversion amounts to, in a few lines.
-pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> String {
+pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
     let (mut exact, mut approximate, mut undetectable, mut unrestricted) = (0, 0, 0, 0);
     for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
         for (_, mapped) in fields {
-            match fidelity(&located.policy, mapped, object) {
+            match fidelity(&located.policy, mapped, options.object) {
                 Fidelity::Exact => exact += 1,
                 Fidelity::Approximate(_) => approximate += 1,
                 Fidelity::Undetectable(_) => undetectable += 1,
@@ -83,14 +86,43 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) 
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    if !inventory.passed_over.is_empty() {
-        let kinds: Vec<String> =
-            inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let kinds: Vec<String> =
+        passed_over(inventory, options).iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    if !kinds.is_empty() {
         let _ = write!(text, "\npassed over: {}", kinds.join(", "));
     }
-    text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
+    match &options.access {
+        None => {
+            text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
+        }
+        Some(access) => {
+            let _ = write!(
+                text,
+                "\nscope: RBAC of {} and {}, of which {} {} a policy; --no-rbac turns it off",
+                counted(access.roles, "role", "roles"),
+                counted(access.bindings, "binding", "bindings"),
+                access.granting,
+                if access.granting == 1 { "grants" } else { "grant" },
+            );
+        }
+    }
+    for name in &rendered.left_out {
+        let _ =
+            write!(text, "\nleft out: {name:?} may use a policy, but no Falco condition can hold the name");
+    }
     text
 }
+
+/// How many objects of each kind were passed over; what the conversion used was not.
+fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usize> {
+    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
+    let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
+    kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
+}
+
+/// The kinds that say who may use a policy.
+const RBAC: [&str; 6] =
+    ["ClusterRole", "ClusterRoleBinding", "Namespace", "Role", "RoleBinding", "ServiceAccount"];
 
 fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
