@@ -402,7 +402,10 @@ fn lets_through(field: Field, policy: &Policy, level: Level) -> Option<&'static 
         Field::RunAsUser => Some("no level knows ranges of ids"),
         Field::RunAsGroup | Field::SupplementalGroups | Field::FsGroup => Some("no level looks at groups"),
         Field::SeLinux => Some("the level fixes no level and no single type"),
-        Field::AllowedUnsafeSysctls => None,
+        Field::AllowedUnsafeSysctls => {
+            let knows = |name: &&str| matches_any(&spec.allowed_unsafe_sysctls, name);
+            (!SAFE_SINCE.iter().all(knows)).then_some("the level allows sysctls that became safe since")
+        }
         Field::ForbiddenSysctls => {
             let safe = SAFE.iter().chain(&SAFE_SINCE);
             let forbids = safe.into_iter().any(|name| matches_any(&spec.forbidden_sysctls, name));
@@ -462,7 +465,17 @@ mod tests {
         assert_eq!(controls(&restricted.refuses_more), ["seLinuxOptions", "hostProbesAndHostLifecycle"]);
         assert_eq!(restricted.next, None);
         let missed: Vec<&str> = restricted.not_covered.iter().map(|n| n.field.as_str()).collect();
-        assert_eq!(missed, ["allowedCapabilities", "supplementalGroups", "fsGroup", "seccomp", "apparmor"]);
+        assert_eq!(
+            missed,
+            [
+                "allowedCapabilities",
+                "supplementalGroups",
+                "fsGroup",
+                "allowedUnsafeSysctls",
+                "seccomp",
+                "apparmor"
+            ]
+        );
     }
 
     #[test]
