@@ -221,7 +221,10 @@ const CONTROLS: [Control; 19] = [
     row(Level::Restricted, "runAsNonRoot", "runAsNonRoot: true", true, |p| {
         if never_root(p) { Made::Filled } else { Made::Open }
     }),
-    row(Level::Restricted, "runAsUser", "no runAsUser 0", true, |p| refused(never_root(p))),
+    // admission looked at what containers ran as, the level also at a pod's value that all of them override
+    row(Level::Restricted, "runAsUser", "no runAsUser 0, not even where it is overridden", true, |p| {
+        if never_root(p) { Made::Filled } else { Made::Open }
+    }),
     row(
         Level::Restricted,
         "seccompProfile_restricted",
@@ -460,7 +463,7 @@ mod tests {
         assert_eq!(restricted.label, "pod-security.kubernetes.io/enforce: restricted");
         assert_eq!(
             controls(&restricted.pods_must_set),
-            ["allowPrivilegeEscalation", "runAsNonRoot", "capabilities_restricted"]
+            ["allowPrivilegeEscalation", "runAsNonRoot", "runAsUser", "capabilities_restricted"]
         );
         assert_eq!(controls(&restricted.refuses_more), ["seLinuxOptions", "hostProbesAndHostLifecycle"]);
         assert_eq!(restricted.next, None);
