@@ -1,8 +1,12 @@
 //! The command line: what can be typed, and nothing else.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::findings::Kind;
+use crate::wrap::Format;
 
 /// Carry Kubernetes PodSecurityPolicies over to Falco.
 #[derive(Debug, Parser)]
@@ -13,7 +17,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 findings, 2 anything wrong (nothing was written).";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 drift or findings, 2 anything wrong (nothing was written).";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -25,6 +29,18 @@ pub enum Command {
     Scan(Scan),
     /// Show what each field of each policy says, what is detected of it, and what is lost.
     Explain(Explain),
+    /// Make the rules that a psp2falco.yaml asks for, or check that they are up to date.
+    Generate(Generate),
+    /// Be a KRM function of kustomize or kpt: a ResourceList on standard input and output.
+    Krm,
+    /// Show which rules would have alerted on a recorded audit log, without Falco.
+    Replay(Replay),
+    /// Check Falco rules files as Falco does when it loads them.
+    Lint(Lint),
+    /// Print the completions of a shell.
+    Completions(Completions),
+    /// Print a man page, or write all of them into a folder.
+    Man(Man),
 }
 
 /// Where policies come from.
@@ -90,6 +106,43 @@ pub struct Output {
     /// Write a file for Falco that silences exactly what would alert of the pods in the input. It is never overwritten.
     #[arg(long, value_name = "FILE")]
     pub suggest_exceptions: Option<PathBuf>,
+
+    /// What rules are put into.
+    #[command(flatten)]
+    pub wrapper: Wrapper,
+
+    /// What is told of them.
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// What rules are put into.
+#[derive(Debug, Args)]
+pub struct Wrapper {
+    /// What to put the rules into.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Rules)]
+    pub format: Format,
+
+    /// The name of the ConfigMap or Rulesfile; psp-audit-rules when left out.
+    #[arg(long, value_name = "NAME")]
+    pub object_name: Option<String>,
+
+    /// The namespace of the ConfigMap or Rulesfile.
+    #[arg(long, value_name = "NAME")]
+    pub object_namespace: Option<String>,
+
+    /// A label of the ConfigMap or Rulesfile (repeat for more).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub object_label: Vec<(String, String)>,
+
+    /// Put the rules into the Rulesfile itself, without their comments, rather than into a ConfigMap.
+    #[arg(long)]
+    pub rulesfile_inline: bool,
+}
+
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// What is told of the rules.
@@ -210,10 +263,6 @@ pub struct Scan {
     /// Where rules go.
     #[command(flatten)]
     pub output: Output,
-
-    /// What is told of them.
-    #[command(flatten)]
-    pub reporting: Reporting,
 }
 
 /// `explain`.
@@ -226,4 +275,139 @@ pub struct Explain {
     /// Which object of an audit event the rules would judge.
     #[arg(long, value_name = "OBJECT", value_enum, default_value_t = AuditObject::Response)]
     pub audit_object: AuditObject,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// The file that says what to make of what.
+    #[arg(long, value_name = "FILE", default_value = crate::config::FILE)]
+    pub config: PathBuf,
+
+    /// Write nothing; show what would change, and exit with code 1 if anything would.
+    #[arg(long)]
+    pub check: bool,
+
+    /// Exit with code 1 when there are findings of these kinds, beside those of the file.
+    #[arg(long, value_name = "KIND", value_enum, value_delimiter = ',')]
+    pub fail_on: Vec<Kind>,
+
+    /// Overwrite a file that psp2falco did not write.
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print what would be written instead of writing it.
+    #[arg(long, conflicts_with_all = ["check", "force"])]
+    pub stdout: bool,
+
+    /// Print the JSON Schema of the file instead.
+    #[arg(long, conflicts_with_all = ["check", "force", "fail_on", "stdout"])]
+    pub print_schema: bool,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Policies whose rules are replayed: as for `convert`.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Audit logs: JSON lines, plain or gzip'd, read in the order given (rotated logs: the oldest first); `-` is
+    /// standard input. A folder or YAML file that follows is taken for a PATH.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub audit_log: Vec<PathBuf>,
+
+    /// A rules file (repeat for more): loaded in the order given, on top of the rules of the policies.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+
+    /// Which of the rules that match an event alert: `all` as in the falco.yaml that psp2falco recommends, `first` as
+    /// in Falco's own default.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = RuleMatching::All)]
+    pub rule_matching: RuleMatching,
+
+    /// A table with a row for each rule that alerted, or each alert as a line of JSON, as Falco writes it.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReplayFormat::Table)]
+    pub format: ReplayFormat,
+
+    /// End with exit code 1 when there is an alert.
+    #[arg(long)]
+    pub fail_on_alerts: bool,
+
+    /// How many threads judge events; all processors unless set.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+
+    /// Refuse policies that lack a field which the API server requires, instead of taking it for RunAsAny.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// How rules are made.
+    #[command(flatten)]
+    pub generation: Rules,
+}
+
+/// Which of the rules that match an event alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RuleMatching {
+    /// The first one in the order of the files.
+    First,
+    /// All of them.
+    All,
+}
+
+/// How `replay` shows alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReplayFormat {
+    /// Counted by rule.
+    Table,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `lint`.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Falco rules files, in the order in which Falco loads them; `-` is standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Findings for people, or one JSON object.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LintFormat::Text)]
+    pub format: LintFormat,
+}
+
+/// How `lint` shows findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// Each with its line.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The command whose page to print; that of the program when left out.
+    #[arg(value_name = "COMMAND", conflicts_with = "output")]
+    pub page: Option<String>,
+
+    /// A folder to write all pages into.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// How the program is called: installed as `kubectl-psp2falco`, kubectl calls it as its own command.
+pub fn called(program: Option<&OsStr>) -> &'static str {
+    let stem = program.and_then(|program| Path::new(program).file_stem());
+    if stem.is_some_and(|stem| stem == "kubectl-psp2falco") { "kubectl psp2falco" } else { "psp2falco" }
 }

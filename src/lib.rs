@@ -6,12 +6,17 @@
 pub mod access;
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod falco;
+pub mod findings;
+pub mod krm;
 pub mod predict;
 pub mod problem;
 pub mod psp;
 pub mod read;
 pub mod render;
+pub mod replay;
 pub mod report;
 pub mod restrictions;
+pub mod wrap;
 pub mod write;

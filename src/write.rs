@@ -22,38 +22,40 @@ fn is_rules_file(extension: &OsStr) -> bool {
     extension == "yaml" || extension == "yml"
 }
 
-/// Refuses a file that this program did not write, unless `force`.
+/// May `path` be replaced? A symbolic link is followed.
 ///
 /// # Errors
-/// Such a file, and one that cannot be read.
-pub fn refuse_foreign(path: &Path, force: bool) -> Result<()> {
+/// A folder; and a file that this program did not write, unless `force`.
+pub fn may_replace(path: &Path, force: bool) -> Result<()> {
     let place = || path.display().to_string();
-    let is_file = fs::metadata(path).is_ok_and(|meta| meta.is_file());
-    if is_file && !force && !is_ours(path).with_context(place)? {
-        bail!("{}: was not written by psp2falco; choose another file, or overwrite it with --force", place());
+    let path = &followed(path).with_context(place)?;
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => bail!("{}: is a folder; name a file", place()),
+        Ok(meta) if meta.is_file() && !force && !is_ours(path).with_context(place)? => {
+            bail!(
+                "{}: was not written by psp2falco; choose another file, or overwrite it with --force",
+                place()
+            )
+        }
+        Ok(_) | Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 /// Replaces `path` by `text` atomically, making the folders on the way. A symbolic link is followed.
 ///
 /// # Errors
-/// A file that this program did not write (unless `force`), and whatever the operating system refuses; the old file
-/// is then left as it was.
+/// What [`may_replace`] refuses, and whatever the operating system does; the old file is then left as it was.
 pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
+    may_replace(path, force)?;
     let place = || path.display().to_string();
     let path = &followed(path).with_context(place)?;
-    match fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => bail!("{}: is a folder; name a file", place()),
-        // a pipe or a device takes the bytes as they come
-        Ok(meta) if !meta.is_file() => {
-            return fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .and_then(|mut file| file.write_all(text.as_bytes()))
-                .with_context(place);
-        }
-        Ok(_) | Err(_) => refuse_foreign(path, force)?,
+    // a pipe or a device takes the bytes as they come
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(place);
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;

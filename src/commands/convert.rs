@@ -10,5 +10,5 @@ use crate::cli::Convert;
 /// Writes the rules of policies from files.
 pub(super) fn run(args: &Convert, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     let inventory = read_input(&args.input, err)?;
-    deliver(&inventory, &args.rules, &args.output, &args.reporting, out, err)
+    deliver(&inventory, &args.rules, &args.output, out, err)
 }

@@ -2,21 +2,31 @@
 
 mod convert;
 mod explain;
+mod generate;
+mod krm;
+mod lint;
+mod replay;
 #[cfg(feature = "cluster")]
 mod scan;
+mod shell;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
 
 use crate::access::Access;
-use crate::cli::{AuditObject, Cli, Command, Input, Output, Reporting, Rules};
+use crate::cli::{AuditObject, Cli, Command, Convert, Input, Output, Rules, Wrapper};
+use crate::config::Config;
 use crate::falco;
 use crate::predict::{self, Prediction};
+use crate::problem::Problem;
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
-use crate::{report, write};
+use crate::{report, wrap, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
@@ -46,37 +56,69 @@ pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
         #[cfg(feature = "cluster")]
         Command::Scan(args) => scan::run(&args, out, err),
         Command::Explain(args) => explain::run(&args, out, err),
+        Command::Generate(args) => generate::run(&args, out, err),
+        Command::Krm => krm::run(&mut std::io::stdin().lock(), out, err),
+        Command::Replay(args) => replay::run(&args, out, err),
+        Command::Lint(args) => lint::run(&args, out, err),
+        Command::Completions(args) => shell::completions(&args, out),
+        Command::Man(args) => shell::man(&args, out, err),
     }
 }
 
-/// What every command that makes rules ends in: map, render, check, write, tell.
-fn deliver(
-    inventory: &Inventory,
-    rules: &Rules,
-    output: &Output,
-    reporting: &Reporting,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<Exit> {
+/// A rules file under its name in a folder, with what it is made of and how.
+struct Made {
+    file: &'static str,
+    rendered: Rendered,
+    options: render::Options,
+}
+
+/// What every command that makes rules does: map, render, check.
+fn make(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Made> {
     let mut options = options(rules);
     options.access = access(inventory, rules, err)?;
     let rendered = render::audit_rules(&inventory.policies, &options)?;
     check(&rendered)?;
-    let prediction = predict::predict(inventory, &options);
-    let exceptions = suggest(&rendered, &prediction, output)?;
-    let summary = told(inventory, &rendered, &options, &prediction, output);
-    let path = output.output.as_ref().map(|path| write::target(path, AUDIT_RULES));
+    Ok(Made { file: AUDIT_RULES, rendered, options })
+}
+
+impl Made {
+    /// The file in the clothes that were asked for: its name in a folder, and its text.
+    fn wrapped(&self, wrapper: &Wrapper) -> Result<(String, String)> {
+        let text = wrap::wrap(wrapper.format, self.file, &self.rendered.text, &object_of(wrapper))?;
+        Ok((wrapper.format.file_name(self.file), text))
+    }
+}
+
+/// What the one-off commands end in: make the rules, write them, tell.
+fn deliver(
+    inventory: &Inventory,
+    rules: &Rules,
+    output: &Output,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Exit> {
+    let made = make(inventory, rules, err)?;
+    let prediction = predict::predict(inventory, &made.options);
+    let exceptions = suggest(&made.rendered, &prediction, output)?;
+    let summary = told(inventory, &made, &prediction, output);
+    let (name, text) = made.wrapped(&output.wrapper)?;
+    let path = output.output.as_ref().map(|path| write::target(path, &name));
     let old = path.as_deref().and_then(report::old_text);
-    let outputs =
-        report::Outputs { reporting, rules: path.as_deref(), old: old.as_deref(), force: output.force };
-    let reports = report::prepare(inventory, &rendered, &options, outputs)?;
+    let old = old.and_then(|old| wrap::payload(output.wrapper.format, made.file, &old));
+    let outputs = report::Outputs {
+        reporting: &output.reporting,
+        rules: path.as_deref(),
+        old: old.as_deref(),
+        force: output.force,
+    };
+    let reports = report::prepare(inventory, &made.rendered, &made.options, outputs)?;
     match &path {
         Some(path) => {
-            write::replace(path, &rendered.text, output.force)?;
+            write::replace(path, &text, output.force)?;
             writeln!(err, "{summary}\nwrote {}", path.display())?;
         }
         None => {
-            out.write_all(rendered.text.as_bytes()).context("standard output")?;
+            out.write_all(text.as_bytes()).context("standard output")?;
             writeln!(err, "{summary}")?;
         }
     }
@@ -89,14 +131,8 @@ fn deliver(
 }
 
 /// The summary, and what would alert of the pods in the input.
-fn told(
-    inventory: &Inventory,
-    rendered: &Rendered,
-    options: &render::Options,
-    prediction: &Prediction<'_>,
-    output: &Output,
-) -> String {
-    let mut text = report::summary(inventory, rendered, options);
+fn told(inventory: &Inventory, made: &Made, prediction: &Prediction<'_>, output: &Output) -> String {
+    let mut text = report::summary(inventory, &made.rendered, &made.options);
     if prediction.pods > 0 {
         let most = if output.predict { usize::MAX } else { MAX_ROWS };
         let _ = write!(text, "\n{}", report::prediction(prediction, most));
@@ -151,10 +187,8 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
         if path.as_os_str() == "-" { read::Source::Stdin } else { read::Source::Path(path.clone()) }
     };
     let sources: Vec<read::Source> = input.paths.iter().map(source).collect();
-    let inventory = read::read(&sources, &read::Options { strict: input.strict }).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!(lines.join("\n"))
-    })?;
+    let inventory =
+        read::read(&sources, &read::Options { strict: input.strict }).map_err(|problems| all(&problems))?;
     for warning in &inventory.warnings {
         writeln!(err, "warning: {warning}")?;
     }
@@ -170,6 +204,32 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
     Ok(inventory)
 }
 
+/// Problems as one error, a line each.
+fn all(problems: &[Problem]) -> anyhow::Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(lines.join("\n"))
+}
+
+/// The names and texts of rules files; `-` is standard input.
+///
+/// # Errors
+/// All that cannot be read, in lines that start with the file.
+fn read_rules(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
+    let mut texts = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        let is_stdin = path.as_os_str() == "-";
+        let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        let read =
+            if is_stdin { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
+        match read {
+            Ok(text) => texts.push((name, text)),
+            Err(error) => problems.push(format!("{name}: {error}")),
+        }
+    }
+    if problems.is_empty() { Ok(texts) } else { bail!(problems.join("\n")) }
+}
+
 fn names(input: &Input) -> String {
     input.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
 }
@@ -179,6 +239,26 @@ fn object(object: AuditObject) -> render::AuditObject {
         AuditObject::Response => render::AuditObject::Response,
         AuditObject::Request => render::AuditObject::Request,
     }
+}
+
+fn object_of(wrapper: &Wrapper) -> wrap::Object {
+    wrap::Object {
+        name: wrapper.object_name.clone(),
+        namespace: wrapper.object_namespace.clone(),
+        labels: wrapper.object_label.iter().cloned().collect(),
+        inline: wrapper.rulesfile_inline,
+    }
+}
+
+/// The rules and the output that `convert` has when nothing is said of them, with what `config` says.
+fn configured(config: &Config, base: &Path) -> Result<(Rules, Output)> {
+    let Command::Convert(Convert { mut rules, mut output, .. }) =
+        Cli::try_parse_from(["psp2falco", "convert", "-"])?.command
+    else {
+        bail!("convert is not convert");
+    };
+    config.apply(base, &mut rules, &mut output);
+    Ok((rules, output))
 }
 
 fn options(rules: &Rules) -> render::Options {

@@ -30,7 +30,7 @@ pub(super) fn run(args: &cli::Scan, out: &mut dyn Write, err: &mut dyn Write) ->
     for warning in warnings {
         writeln!(err, "warning: {warning}")?;
     }
-    let exit = deliver(&inventory, &args.rules, &args.output, &args.reporting, out, err)?;
+    let exit = deliver(&inventory, &args.rules, &args.output, out, err)?;
     if let Some(folder) = &args.save {
         save(&scan, folder, args.output.force)?;
         writeln!(err, "saved to {}; the same again: psp2falco convert {0}", folder.display())?;
@@ -41,13 +41,11 @@ pub(super) fn run(args: &cli::Scan, out: &mut dyn Write, err: &mut dyn Write) ->
 /// Reads the cluster; on a terminal it shows how far it is.
 fn read_cluster(request: &Request) -> Result<Scan> {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
         bar.set_style(style);
     }
     let scan = cluster::scan(request, &mut |resource: &Resource, count| {
-        bar.set_message(resource.plural);
-        bar.set_position(count.try_into().unwrap_or(u64::MAX));
-        bar.tick();
+        bar.set_message(format!("{}: {count}", resource.plural));
     });
     bar.finish_and_clear();
     scan

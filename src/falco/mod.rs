@@ -30,6 +30,7 @@
 //!
 //! What is not modelled is refused rather than guessed: see [`Rule::not_modelled`].
 
+mod batch;
 pub mod catalog;
 mod check;
 mod compile;
@@ -53,12 +54,14 @@ mod reader;
 mod rules;
 mod versions;
 mod warnings;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use eval::Extractions;
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};
+pub use extract::time_text;
 pub use json::JsonError;
 pub use literals::MAX_LITERAL;
 pub use rules::{
-    ENGINE_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity, Source, load,
+    ENGINE_VERSION, FALCO_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity,
+    Source, load,
 };

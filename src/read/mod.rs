@@ -9,11 +9,12 @@ mod scalar;
 mod yaml;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::problem::{Place, Problem, quote};
 use crate::psp::{Field, Policy, parse};
 use node::{Data, Mark, Node};
+pub(crate) use scalar::resolve;
 
 /// The API versions that served policies: `policy/v1beta1` from 1.10 to 1.24, `extensions/v1beta1` up to 1.15.
 pub const API_VERSIONS: [&str; 2] = ["policy/v1beta1", "extensions/v1beta1"];
@@ -55,6 +56,20 @@ pub struct Inventory {
     pub objects: Vec<Object>,
     /// What the user should know though the policies could be read.
     pub warnings: Vec<Problem>,
+}
+
+impl Inventory {
+    /// Has places name files as seen from the folder `base`, so that they are the same wherever it lies.
+    pub fn relative_to(&mut self, base: &Path) {
+        let inner = |place: &mut Place| {
+            if let Ok(file) = Path::new(&place.file).strip_prefix(base) {
+                place.file = file.to_string_lossy().into_owned();
+            }
+        };
+        self.policies.iter_mut().for_each(|located| inner(&mut located.place));
+        self.objects.iter_mut().for_each(|object| inner(&mut object.place));
+        self.warnings.iter_mut().for_each(|warning| inner(&mut warning.place));
+    }
 }
 
 /// A policy and where it stands.
@@ -103,6 +118,11 @@ pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory,
     let mut reader = Reader::new(*options);
     reader.text(name, text);
     reader.finish()
+}
+
+/// The documents of a text, each as a located tree.
+pub(crate) fn documents(text: &str) -> yaml::Documents<'_> {
+    yaml::Documents::new(text)
 }
 
 /// What has been read so far.

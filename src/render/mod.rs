@@ -3,6 +3,7 @@
 mod block;
 mod helpers;
 pub mod pattern;
+mod scope;
 mod set;
 mod templates;
 mod usable;
@@ -22,12 +23,11 @@ use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::Block;
+pub use scope::{
+    IMAGES, NAMESPACES, condition_of_name, condition_of_pattern, in_scope, in_scope_of_all, listed_in,
+};
+use scope::{everywhere, scope};
 use templates::Templates;
-
-/// Annotation that restricts a policy's rules to pods with one of these images (as `falcoctl convert psp` had it).
-pub const IMAGES: &str = "falco-rules-psp-images";
-/// Annotation that restricts a policy's rules to these namespaces (as `falcoctl convert psp` had it).
-pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
 /// Longest value that a rule is made for: no path of Linux is longer (`PATH_MAX`), escaped at worst.
 const LONGEST: usize = 4096 * 6;
@@ -330,85 +330,6 @@ fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
     if let Value::Object(map) = data {
         map.insert(key.to_owned(), value.into());
     }
-}
-
-fn within(namespaces: &[String]) -> String {
-    let quoted: Vec<String> = namespaces.iter().map(|n| helpers::quote(n)).collect();
-    format!("ka.target.namespace in ({})", quoted.join(", "))
-}
-
-/// The conditions that narrow all rules to what the user asked for.
-fn everywhere(options: &Options) -> Vec<String> {
-    let mut scope = Vec::new();
-    if !options.namespaces.is_empty() {
-        scope.push(within(&options.namespaces));
-    }
-    if !options.exclude_namespaces.is_empty() {
-        scope.push(format!("not {}", within(&options.exclude_namespaces)));
-    }
-    scope
-}
-
-/// The conditions that narrow a policy's rules to what its user asked for.
-fn scope(policy: &Policy, options: &Options) -> Vec<String> {
-    let mut scope = everywhere(options);
-    let namespaces = listed(policy, NAMESPACES);
-    if !namespaces.is_empty() {
-        scope.insert(usize::from(!options.namespaces.is_empty()), within(&namespaces));
-    }
-    let images: Vec<String> =
-        listed(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
-    if !images.is_empty() {
-        let spec = format!("jevt.value[{}/spec]", options.object.root());
-        let one = |image: &String| {
-            format!("{spec} regex {}", helpers::quote(&format!(".*\"image\":\"{image}[:@\"].*")))
-        };
-        scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
-    }
-    scope
-}
-
-/// The words of an annotation that narrows a policy's rules.
-pub fn listed(policy: &Policy, key: &str) -> Vec<String> {
-    let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
-    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
-}
-
-/// Do all rules look at pods of this namespace, as far as the user narrowed them?
-pub fn in_scope_of_all(options: &Options, namespace: &str) -> bool {
-    let lists = |names: &[String]| names.iter().any(|n| n == namespace);
-    (options.namespaces.is_empty() || lists(&options.namespaces)) && !lists(&options.exclude_namespaces)
-}
-
-/// Do the rules of a policy look at this pod, as far as options and annotations narrow them?
-pub fn in_scope(policy: &Policy, options: &Options, pod: &Value, namespace: &str) -> bool {
-    let (namespaces, images) = (listed(policy, NAMESPACES), listed(policy, IMAGES));
-    let used = |wanted: &String| {
-        ["initContainers", "containers"].into_iter().any(|list| {
-            let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
-            containers.into_iter().flatten().filter_map(|c| c.get("image")?.as_str()).any(|image| {
-                image.strip_prefix(wanted.as_str()).is_some_and(|r| r.is_empty() || r.starts_with([':', '@']))
-            })
-        })
-    };
-    in_scope_of_all(options, namespace)
-        && (namespaces.is_empty() || namespaces.iter().any(|n| n == namespace))
-        && (images.is_empty() || images.iter().any(used))
-}
-
-/// A condition: the field is this name.
-pub fn condition_of_name(field: &str, name: &str) -> String {
-    format!("{field}={}", usable::word(name))
-}
-
-/// A condition: the field is this text, followed by what `rest` matches.
-pub fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
-    let pattern = format!("{}{rest}", pattern::literal(text));
-    if pattern.len() > helpers::MAX_LITERAL {
-        return format!("{field} startswith {}", helpers::quote(text));
-    }
-    format!("{field} regex {}", helpers::quote(&pattern))
 }
 
 /// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what

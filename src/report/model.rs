@@ -334,7 +334,7 @@ fn policy(
 }
 
 fn scope(policy: &Policy, options: &Options) -> Scope {
-    let annotated = render::listed(policy, render::NAMESPACES);
+    let annotated = render::listed_in(policy, render::NAMESPACES);
     Scope {
         // a pod must be of both, where both narrow
         namespaces: match (options.namespaces.is_empty(), annotated.is_empty()) {
@@ -343,7 +343,7 @@ fn scope(policy: &Policy, options: &Options) -> Scope {
             (true, _) => annotated,
         },
         exclude_namespaces: options.exclude_namespaces.clone(),
-        images: render::listed(policy, render::IMAGES),
+        images: render::listed_in(policy, render::IMAGES),
         guess: options.access.is_none(),
     }
 }

@@ -100,7 +100,7 @@ pub fn prepare<'a>(
         for format in &reporting.report {
             let target = target(*format, &outputs);
             if let Target::File(path) = &target {
-                write::refuse_foreign(path, outputs.force)?;
+                write::may_replace(path, outputs.force)?;
             }
             texts.push((target, format.render(&report)?));
         }
