@@ -523,6 +523,95 @@ fn a_reader_that_leaves_early_is_no_error() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+#[test]
+fn reports_go_beside_the_rules_or_where_they_are_sent() {
+    let temp = folder(&[("psp.yaml", SMALL)]);
+    let args =
+        ["convert", "psp.yaml", "-o", "out/", "--report", "json", "--report", "html", "--report", "github"];
+    let made = run_in(temp.path(), &args, "");
+    assert!(made.err.contains("::notice file=psp.yaml,line=1,col=1,"), "{}", made.err);
+    made.done();
+    let first = names(temp.path());
+    assert_eq!(first, ["out/psp_audit_rules.yaml", "out/psp_report.html", "out/psp_report.json", "psp.yaml"]);
+    let bytes = |name: &str| fs::read(temp.path().join(name)).unwrap();
+    let before = [bytes("out/psp_report.html"), bytes("out/psp_report.json")];
+    let again = run_in(temp.path(), &args, "");
+    assert!(again.err.contains("changes: no change\n"), "{}", again.err);
+    assert_eq!(before, [bytes("out/psp_report.html"), bytes("out/psp_report.json")]);
+
+    let text = run_in(
+        temp.path(),
+        &["convert", "psp.yaml", "-o", "r.yaml", "--report", "text", "--report-file", "-"],
+        "",
+    );
+    assert!(text.done().starts_with("What becomes of 1 PodSecurityPolicy, made by psp2falco "));
+    let both = ["convert", "psp.yaml", "--report", "text", "--report-file", "-"];
+    assert!(
+        run_in(temp.path(), &both, "")
+            .failed()
+            .starts_with("--report-file -: the rules go to standard output")
+    );
+    let file = run_in(
+        temp.path(),
+        &["convert", "psp.yaml", "--report", "markdown", "--report-file", "notes.md"],
+        "",
+    );
+    assert!(file.done().contains("- rule: PSP small Violation (privileged)"));
+    assert!(names(temp.path()).contains(&"notes.md".to_owned()));
+}
+
+#[test]
+fn a_report_never_replaces_another_s_file() {
+    let temp = folder(&[("psp.yaml", SMALL), ("out/psp_report.md", "mine\n"), ("out/keep", "")]);
+    let errors =
+        run_in(temp.path(), &["convert", "psp.yaml", "-o", "out/", "--report", "markdown"], "").failed();
+    assert!(errors.starts_with("out/psp_report.md: was not written by psp2falco"), "{errors}");
+    assert!(!temp.path().join("out/psp_audit_rules.yaml").exists(), "nothing was written");
+    run_in(temp.path(), &["convert", "psp.yaml", "-o", "out/", "--report", "markdown", "--force"], "").done();
+}
+
+#[test]
+fn what_changes_is_told() {
+    let temp = folder(&[
+        ("psp.yaml", SMALL),
+        (
+            "tuning.yaml",
+            "- rule: PSP small Violation (hostPID)\n  priority: NOTICE\n  override: {priority: replace}\n",
+        ),
+    ]);
+    let convert = |args: &[&str]| {
+        let all: Vec<&str> =
+            ["convert", "psp.yaml", "-o", "rules.yaml"].iter().chain(args).copied().collect();
+        let run = run_in(temp.path(), &all, "");
+        let errors = run.err.clone();
+        run.done();
+        errors
+    };
+    assert!(!convert(&[]).contains("changes:"), "there was nothing before");
+    let changed = SMALL.replace("spec:\n", "spec:\n  hostPID: true\n  hostPorts: [{min: 80, max: 90}]\n");
+    fs::write(temp.path().join("psp.yaml"), &changed).unwrap();
+    let told = convert(&["--diff", "--tuning", "tuning.yaml", "--report", "json", "--color", "never"]);
+    for line in [
+        "  ~ policy small\n",
+        "  - rule PSP small Violation (hostPID)\n",
+        "  ~ rule PSP small Violation (hostPorts): matches fewer",
+        "  ! tuning.yaml:1:3: rule 'PSP small Violation (hostPID)' changes what the new rules do not define: it is gone; remove this item\n",
+        "\n--- rules.yaml\n+++ rules.yaml (new)\n@@ ",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(!told.contains('\x1b'));
+    let report = fs::read_to_string(temp.path().join("psp_report.json")).unwrap();
+    assert!(report.contains("\"changes\": {"));
+
+    fs::write(temp.path().join("psp.yaml"), changed.replace("max: 90", "max: 8090")).unwrap();
+    let told = convert(&["--diff", "--color", "always"]);
+    assert!(told.contains("matches fewer") && told.contains("\x1b[31m-"), "{told}");
+    let told = convert(&["--tuning", "tuning.yaml"]);
+    assert!(told.contains("changes: no change\nwarning: tuning.yaml:1:3: rule "), "{told}");
+    assert!(run(&["convert", RESTRICTED, "--diff"]).failed().contains("--output"));
+}
+
 const LOG: &str = "fixtures/audit/audit.log.gz";
 const TYPOS: &str = "fixtures/lint/typos.yaml";
 

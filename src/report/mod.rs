@@ -8,13 +8,12 @@ mod html;
 mod markdown;
 pub mod model;
 mod output;
+mod prediction;
 pub mod pss;
 mod sarif;
 mod text;
 
-mod prediction;
-
-pub use prediction::{exceptions, prediction};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::psp::validity::unusable;
@@ -24,6 +23,7 @@ use crate::render::{AuditObject, Options, Rendered};
 use crate::restrictions::{Mapped, map};
 pub use model::Report;
 pub use output::{Format, Outputs, old_text, prepare};
+pub use prediction::{exceptions, prediction};
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,14 +101,8 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    // what the conversion used was not passed over
-    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
-    let kinds: Vec<String> = inventory
-        .passed_over
-        .iter()
-        .filter(|(kind, _)| !read(kind))
-        .map(|(kind, n)| format!("{n} {kind}"))
-        .collect();
+    let kinds: Vec<String> =
+        passed_over(inventory, options).iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     if !kinds.is_empty() {
         let _ = write!(text, "\npassed over: {}", kinds.join(", "));
     }
@@ -156,6 +150,13 @@ pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Opt
          running containers are held against {together}",
         counted(rendered.rules, "rule", "rules"),
     )
+}
+
+/// How many objects of each kind were passed over; what the conversion used was not.
+fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usize> {
+    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
+    let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
+    kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
 }
 
 /// The kinds that say who may use a policy.
