@@ -316,9 +316,13 @@ pub struct Generate {
     #[arg(long)]
     pub force: bool,
 
-    /// Print what would be written instead of writing it.
+    /// Print the rules that would be written instead of writing anything.
     #[arg(long, conflicts_with_all = ["check", "force"])]
     pub stdout: bool,
+
+    /// When the differences are coloured.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
 
     /// Print the JSON Schema of the file instead.
     #[arg(long, conflicts_with_all = ["check", "force", "fail_on", "stdout"])]

@@ -21,8 +21,9 @@ use crate::psp::{Field, Policy};
 use crate::read::Inventory;
 use crate::render::{AuditObject, Options, Rendered};
 use crate::restrictions::{Mapped, map};
+pub(crate) use escape::visible;
 pub use model::Report;
-pub use output::{Format, Outputs, old_text, prepare};
+pub use output::{Format, Outputs, in_colour, old_text, prepare};
 pub use prediction::{exceptions, prediction};
 
 /// How faithfully a field is detected.
