@@ -19,11 +19,11 @@ use std::fmt::Write as _;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
-use crate::render::{AuditObject, Options, Rendered};
+use crate::render::{AuditObject, Layer, Options, Rendered};
 use crate::restrictions::{Mapped, map};
 pub(crate) use escape::visible;
 pub use model::Report;
-pub use output::{Format, Outputs, in_colour, old_text, prepare};
+pub use output::{Format, Outputs, changes, in_colour, old_text, prepare};
 pub use prediction::{exceptions, prediction};
 
 /// How faithfully a field is detected.
@@ -78,6 +78,15 @@ pub fn runtime_fidelity(policy: &Policy, mapped: &Mapped) -> Fidelity {
         (Some(_), Some(reason)) => Fidelity::Approximate(reason),
         (None, reason) => Fidelity::Undetectable(reason.unwrap_or("every value is allowed").to_owned()),
     }
+}
+
+/// How faithfully the best of the files' layers detects a field.
+pub fn best(files: &[Rendered], policy: &Policy, mapped: &Mapped, options: &Options) -> Fidelity {
+    let one = |file: &Rendered| match file.layer {
+        Layer::Audit => fidelity(policy, mapped, options.object),
+        Layer::Runtime => runtime_fidelity(policy, mapped),
+    };
+    files.iter().map(one).min().unwrap_or(Fidelity::Unrestricted)
 }
 
 /// What a log that holds only requests does not show.
