@@ -90,11 +90,13 @@ fn read(path: &str) -> read::Inventory {
 }
 
 /// The README with the true output after each command of its `console` blocks. They run one after the other in a
-/// folder of their own where `fixtures` is at hand; `cargo run --release --` stands for the program.
+/// folder of their own where `fixtures` and `examples` are at hand; `cargo run --release --` stands for the program.
 #[cfg(unix)]
 fn with_outputs(text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join("fixtures"), folder.path().join("fixtures")).unwrap();
+    for name in ["fixtures", "examples"] {
+        std::os::unix::fs::symlink(root().join(name), folder.path().join(name)).unwrap();
+    }
     let mut new = String::new();
     let mut in_block = false;
     for line in text.lines() {

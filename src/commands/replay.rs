@@ -10,10 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{AUDIT_RULES, Exit, check, options, read_input, read_rules};
+use super::{AUDIT_RULES, Exit, make, read_input, read_rules};
 use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
 use crate::falco::{self, RuleSet, Severity};
-use crate::render;
 use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
 
 /// Replays audit logs through the rules of policies and rules files.
@@ -88,8 +87,7 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<R
     let mut texts = Vec::new();
     if !policies.is_empty() {
         let inventory = read_input(&Input { paths: policies, strict: args.strict }, err)?;
-        let rendered = render::audit_rules(&inventory.policies, &options(&args.generation))?;
-        check(&rendered)?;
+        let rendered = make(&inventory, &args.generation, err)?.rendered;
         texts.push((AUDIT_RULES.to_owned(), rendered.text));
     }
     texts.extend(read_rules(&args.rules)?);

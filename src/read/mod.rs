@@ -1,5 +1,7 @@
 //! Brings policies in: manifests, folders, archives and standard input become one [`Inventory`].
 
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod digest;
 mod files;
 pub(crate) mod node;
@@ -7,11 +9,12 @@ mod scalar;
 mod yaml;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::problem::{Place, Problem, quote};
-use crate::psp::{Policy, parse};
+use crate::psp::{Field, Policy, parse};
 use node::{Data, Mark, Node};
+pub(crate) use scalar::resolve;
 
 /// The API versions that served policies: `policy/v1beta1` from 1.10 to 1.24, `extensions/v1beta1` up to 1.15.
 pub const API_VERSIONS: [&str; 2] = ["policy/v1beta1", "extensions/v1beta1"];
@@ -55,6 +58,20 @@ pub struct Inventory {
     pub warnings: Vec<Problem>,
 }
 
+impl Inventory {
+    /// Has places name files as seen from the folder `base`, so that they are the same wherever it lies.
+    pub fn relative_to(&mut self, base: &Path) {
+        let inner = |place: &mut Place| {
+            if let Ok(file) = Path::new(&place.file).strip_prefix(base) {
+                place.file = file.to_string_lossy().into_owned();
+            }
+        };
+        self.policies.iter_mut().for_each(|located| inner(&mut located.place));
+        self.objects.iter_mut().for_each(|object| inner(&mut object.place));
+        self.warnings.iter_mut().for_each(|warning| inner(&mut warning.place));
+    }
+}
+
 /// A policy and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
@@ -64,6 +81,8 @@ pub struct Located {
     pub place: Place,
     /// `sha256:` and 12 hexadecimal digits that change only with what the policy means.
     pub digest: String,
+    /// Line and column of each field that the object states, in the same file.
+    pub fields: Vec<(Field, usize, usize)>,
 }
 
 /// An object of another kind, as it came.
@@ -99,6 +118,11 @@ pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory,
     let mut reader = Reader::new(*options);
     reader.text(name, text);
     reader.finish()
+}
+
+/// The documents of a text, each as a located tree.
+pub(crate) fn documents(text: &str) -> yaml::Documents<'_> {
+    yaml::Documents::new(text)
 }
 
 /// What has been read so far.
@@ -221,6 +245,10 @@ impl Reader {
             digest: digest::digest(&parsed.policy),
             policy: parsed.policy,
             place: node.mark.within(file),
+            fields: parse::field_marks(node)
+                .into_iter()
+                .map(|(field, mark)| (field, mark.line as usize, mark.column as usize))
+                .collect(),
         });
     }
 

@@ -23,6 +23,7 @@ embedded![
     "lost_default",
     "output",
     "incomplete",
+    "set",
     "privileged",
     "defaultAddCapabilities",
     "requiredDropCapabilities",
