@@ -284,7 +284,9 @@ fn matching_together_changes_nothing() {
         let text =
             std::fs::read_to_string(root.join(format!("fixtures/expected/policies/{policy}.yaml"))).unwrap();
         let rules = load(&[Source { name: "r.yaml", text: &text }]).rules.unwrap();
-        for line in common::lines("single/audit.jsonl.gz").iter().chain(&common::lines("newer.jsonl.gz")) {
+        for line in
+            common::lines("single/audit.jsonl.gz").iter().step_by(4).chain(&common::lines("newer.jsonl.gz"))
+        {
             let Ok(event) = Event::parse(line.as_bytes()) else { continue };
             let names = |rules: Vec<&Rule>| rules.iter().map(|rule| rule.name.clone()).collect::<Vec<_>>();
             let together = names(rules.alerts(&event));
@@ -292,5 +294,5 @@ fn matching_together_changes_nothing() {
             alerts += together.len();
         }
     }
-    assert!(alerts > 10_000, "{alerts}");
+    assert!(alerts > 2_000, "{alerts}");
 }
