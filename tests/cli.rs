@@ -197,13 +197,74 @@ fn writes_to_a_file_or_into_a_folder() {
         names(temp.path()),
         [
             "fresh/psp_audit_rules.yaml",
+            "fresh/psp_runtime_rules.yaml",
             "new/deep/rules.yml",
             "psp.yaml",
             "rules.yaml",
             "there/keep.txt",
-            "there/psp_audit_rules.yaml"
+            "there/psp_audit_rules.yaml",
+            "there/psp_runtime_rules.yaml"
         ]
     );
+}
+
+#[test]
+fn a_layer_is_chosen() {
+    let temp = folder(&[("psp.yaml", SMALL)]);
+    let run = |args: &[&str]| run_in(temp.path(), &[&["convert", "psp.yaml"], args].concat(), "");
+    let runtime = run(&["--layer", "runtime"]).done();
+    assert!(runtime.contains("- rule: PSP small Violation (privileged) System Activity"), "{runtime}");
+    assert!(!runtime.contains("ka.") && !runtime.contains("Baseline"));
+    assert_eq!(run(&["--layer", "audit"]).done(), run(&[]).done());
+    assert!(
+        run(&["--layer", "runtime", "--baseline"])
+            .done()
+            .starts_with(runtime.split_once("- list").unwrap().0)
+    );
+
+    run(&["--layer", "both", "-o", "both"]).done();
+    assert_eq!(fs::read_to_string(temp.path().join("both/psp_runtime_rules.yaml")).unwrap(), runtime);
+    run(&["--layer", "audit", "-o", "one/"]).done();
+    assert_eq!(
+        names(temp.path()),
+        ["both/psp_audit_rules.yaml", "both/psp_runtime_rules.yaml", "one/psp_audit_rules.yaml", "psp.yaml"]
+    );
+
+    assert!(run(&["--layer", "both"]).failed().contains("--layer both: gives two files"));
+    assert!(run(&["--baseline"]).failed().contains("--baseline: belongs to the runtime layer"));
+}
+
+#[test]
+fn the_scope_holds_for_running_containers() {
+    let annotated = SMALL.replace(
+        "metadata: {name: small}",
+        "metadata: {name: small, annotations: {falco-rules-psp-images: 'web', falco-rules-psp-namespaces: 'it''s #1'}}",
+    );
+    let temp = folder(&[("psp.yaml", &annotated)]);
+    let args = [
+        "convert",
+        "psp.yaml",
+        "--layer",
+        "runtime",
+        "--baseline",
+        "--namespace",
+        "a",
+        "--exclude-namespace",
+        "b",
+    ];
+    let rules = run_in(temp.path(), &args, "").done();
+    let everywhere = "k8s.ns.name in ('a') and k8s.ns.name exists and not k8s.ns.name in ('b')";
+    let (_, baseline) = rules.split_once("- macro: psps_baseline\n").unwrap();
+    assert!(baseline.lines().nth(1).unwrap().contains(everywhere), "{baseline}");
+    let (_, policy) = rules.split_once("- macro: psp_small__runtime\n").unwrap();
+    let policy = policy.lines().nth(1).unwrap();
+    for part in [
+        "k8s.ns.name in ('it\\'s #1')",
+        "not k8s.ns.name in ('b')",
+        "container.image.repository in ('web', 'docker.io/web', 'docker.io/library/web')",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
 }
 
 #[test]
@@ -387,6 +448,21 @@ fn template(name: &str) -> String {
 }
 
 #[test]
+fn a_runtime_template_may_be_overridden() {
+    let text = fs::read_to_string(root().join("templates/runtime/hostPID.yaml.hbs")).unwrap();
+    let temp = folder(&[
+        ("psp.yaml", SMALL),
+        ("t/runtime/hostPID.yaml.hbs", &text.replace("CRITICAL", "EMERGENCY")),
+        ("u/runtime/hostPid.yaml.hbs", ""),
+    ]);
+    let convert = |folder| ["convert", "psp.yaml", "--layer", "runtime", "--templates", folder];
+    let rules = run_in(temp.path(), &convert("t"), "").done();
+    assert_eq!(rules.matches("priority: EMERGENCY").count(), 1);
+    let errors = run_in(temp.path(), &convert("u"), "").failed();
+    assert!(errors.contains("name it after a field, as in templates/runtime"), "{errors}");
+}
+
+#[test]
 fn a_template_may_be_overridden() {
     let changed = template("hostPID").replace("CRITICAL", "EMERGENCY");
     let temp = folder(&[("psp.yaml", SMALL), ("t/audit/hostPID.yaml.hbs", &changed)]);
@@ -422,7 +498,7 @@ fn a_template_that_replaces_nothing_is_refused() {
     let errors = run_in(temp.path(), &["convert", "psp.yaml", "--templates", "t"], "").failed();
     assert!(errors.contains("t/audit/hostPid.yaml.hbs: replaces no template"), "{errors}");
     let errors = run_in(temp.path(), &["convert", "psp.yaml", "--templates", "empty"], "").failed();
-    assert!(errors.contains("template overrides lie in audit/"), "{errors}");
+    assert!(errors.contains("where template overrides lie"), "{errors}");
 }
 
 #[test]
