@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
 use crate::falco;
+use crate::problem::printable;
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
 use crate::{report, write};
@@ -76,8 +77,10 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
         writeln!(err, "warning: {warning}")?;
     }
     if inventory.policies.is_empty() {
-        let mut found: Vec<String> =
-            inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let mut found: Vec<String> = Vec::new();
+        if !inventory.passed_over.is_empty() {
+            found.push(report::kinds(&inventory.passed_over));
+        }
         if inventory.skipped_files > 0 {
             found.push(format!("{} not manifests", inventory.skipped_files));
         }
@@ -88,7 +91,7 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
 }
 
 fn names(input: &Input) -> String {
-    input.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+    input.paths.iter().map(|p| printable(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>().join(", ")
 }
 
 fn object(object: AuditObject) -> render::AuditObject {

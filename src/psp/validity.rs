@@ -477,6 +477,18 @@ fn name(name: &str) -> Option<String> {
     }
 }
 
+/// What is wrong with the name of a namespace (DNS-1123 label).
+pub fn namespace(name: &str) -> Option<String> {
+    if name.len() <= MAX_LABEL && is_lower_segment(name, "-") {
+        return None;
+    }
+    Some(format!(
+        "{} is not a namespace; use at most {MAX_LABEL} lower-case letters, digits and \"-\", a letter or digit first \
+         and last",
+        quote(name)
+    ))
+}
+
 /// What is wrong with the key of an annotation or label.
 pub(crate) fn qualified_name(key: &str) -> Option<String> {
     let (prefix, rest) = key.split_once('/').map_or((None, key), |(prefix, rest)| (Some(prefix), rest));

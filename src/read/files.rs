@@ -73,7 +73,7 @@ impl Reader {
     }
 
     /// A text or an archive, told apart by what it holds.
-    fn stream(&mut self, name: &str, stream: impl Read) {
+    pub(super) fn stream(&mut self, name: &str, stream: impl Read) {
         if let Err(error) = self.try_stream(name, stream) {
             self.problems.push(Problem::of_file(name, unreadable(&error)));
         }

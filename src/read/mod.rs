@@ -101,6 +101,16 @@ pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory,
     reader.finish()
 }
 
+/// Reads bytes as it reads a file: a text or an archive, compressed or not; `name` stands for the file in places.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn read_bytes(name: &str, bytes: &[u8], options: &Options) -> Result<Inventory, Vec<Problem>> {
+    let mut reader = Reader::new(*options);
+    reader.stream(name, bytes);
+    reader.finish()
+}
+
 /// What has been read so far.
 struct Reader {
     options: Options,

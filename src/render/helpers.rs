@@ -9,6 +9,7 @@ use handlebars::{
 use serde_json::Value;
 
 use super::pattern;
+use crate::problem::is_plain;
 use crate::psp::Field;
 use crate::psp::policy::Range;
 
@@ -270,7 +271,8 @@ fn check(field: &str, expression: &str) -> Result<String, String> {
 fn other_than(args: &Args<'_>, _: &Value) -> Result<String, String> {
     let letters: Vec<char> = args.text(0)?.chars().collect();
     let rest = letters.iter().rev().fold("[^\",]+".to_owned(), |rest, letter| {
-        format!("([^{letter}\",][^\",]*|{}{rest})?", pattern::literal(&letter.to_string()))
+        let other = pattern::none_of([*letter, '"', ','].into_iter());
+        format!("({other}[^\",]*|{}{rest})?", pattern::literal(&letter.to_string()))
     });
     Ok(rest)
 }
@@ -322,5 +324,11 @@ pub(super) fn yaml(text: &str) -> String {
         && text.chars().all(plain)
         && text.contains(' ')
         && !text.ends_with(' ');
-    if safe { text.to_owned() } else { serde_json::Value::String(text.to_owned()).to_string() }
+    if safe {
+        return text.to_owned();
+    }
+    let json = serde_json::Value::String(text.to_owned()).to_string();
+    // beyond the characters of 16 bits, all are plain
+    let spelt = |c: char| if is_plain(c) { c.to_string() } else { format!("\\u{:04x}", c as u32) };
+    json.chars().map(spelt).collect()
 }

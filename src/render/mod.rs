@@ -3,18 +3,21 @@
 mod block;
 mod helpers;
 pub mod pattern;
+mod recursion;
 mod templates;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::problem::Place;
 use crate::psp::sysctl::SAFE;
-use crate::psp::validity::unusable;
+use crate::psp::validity::{namespace, unusable};
 use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
@@ -28,6 +31,11 @@ pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
 /// Longest value that a rule is made for: no path of Linux is longer (`PATH_MAX`), escaped at worst.
 const LONGEST: usize = 4096 * 6;
+
+/// The most bytes of a template that replaces a built-in one.
+pub const MAX_TEMPLATE: u64 = 256 * 1024;
+/// The most blocks and parentheses of such a template: they may nest, and each level takes of the stack.
+pub const MAX_BLOCKS: usize = 500;
 
 /// The oldest engine that has all operators of the plain rules (Falco 0.39: `regex`).
 const ENGINE: &str = "0.43.0";
@@ -107,7 +115,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
         if rules_note(policy, &mapped).is_none() {
-            assembly.policy(policy, &macro_name(&policy.name), &mapped)?;
+            assembly.policy(located, &macro_name(&policy.name), &mapped)?;
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
@@ -151,15 +159,16 @@ impl<'a> Assembly<'a> {
     }
 
     /// Adds the macros and rules of one policy.
-    fn policy(&mut self, policy: &Policy, id: &str, mapped: &[(Field, Mapped)]) -> Result<()> {
-        let opening = self.opening(scope(policy, self.options))?;
+    fn policy(&mut self, located: &Located, id: &str, mapped: &[(Field, Mapped)]) -> Result<()> {
+        let policy = &located.policy;
+        let opening = self.opening(scope(located, self.options)?)?;
         let mut blocks = Vec::new();
         let mut new = Vec::new();
         for (field, mapped) in mapped {
             if mapped.refuses.is_none() && mapped.corrects.is_none() {
                 continue;
             }
-            let (block, first) = self.block(*field, mapped)?;
+            let (block, first) = self.block(*field, mapped, &located.place)?;
             if block.refused.is_none() && mapped.refuses.is_some() {
                 bail!(
                     "{field}.yaml.hbs: its Violation rule needs the condition `{{{{id}}}} and …` on one line"
@@ -201,7 +210,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// The block of a field, and whether it is the first that says so.
-    fn block(&mut self, field: Field, mapped: &Mapped) -> Result<(Rc<Block>, bool)> {
+    fn block(&mut self, field: Field, mapped: &Mapped, place: &Place) -> Result<(Rc<Block>, bool)> {
         let key = (
             field,
             format!("{:?}{:?}{}", mapped.refuses, mapped.corrects, serde_json::to_string(&mapped.data)?),
@@ -210,11 +219,11 @@ impl<'a> Assembly<'a> {
             return Ok((Rc::clone(block), false));
         }
         if key.1.contains(['\u{e000}', '\u{e001}']) {
-            bail!("{field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
+            bail!("{place}: {field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
         }
         if let Some(length) = mapped.longest().filter(|n| *n > LONGEST) {
             bail!(
-                "{field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it"
+                "{place}: {field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it"
             );
         }
         let mut data = self.stand_ins();
@@ -224,7 +233,9 @@ impl<'a> Assembly<'a> {
         if let Value::Object(data) = &mut data {
             data.extend(mapped.data.clone());
         }
-        let block = Rc::new(Block::new(&self.templates.render(field.name(), &data)?));
+        let rendered =
+            self.templates.render(field.name(), &data).with_context(|| format!("{place}: {field}"))?;
+        let block = Rc::new(Block::new(&rendered));
         self.blocks.insert(key, Rc::clone(&block));
         Ok((block, true))
     }
@@ -287,7 +298,12 @@ fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
 }
 
 /// The conditions that narrow a policy's rules to what its user asked for.
-fn scope(policy: &Policy, options: &Options) -> Vec<String> {
+///
+/// # Errors
+/// A namespace that is none, and an image that does not fit.
+fn scope(located: &Located, options: &Options) -> Result<Vec<String>> {
+    let policy = &located.policy;
+    let annotated = |key: &str| format!("{}: metadata.annotations[{key}]", located.place);
     let quoted = |names: &[String]| names.iter().map(|n| helpers::quote(n)).collect::<Vec<_>>().join(", ");
     let annotation = |key: &str| -> Vec<String> {
         let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
@@ -298,11 +314,17 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
             .collect()
     };
     let mut scope = Vec::new();
-    for names in [options.namespaces.clone(), annotation(NAMESPACES)] {
+    let asked = [
+        ("--namespace".to_owned(), options.namespaces.clone()),
+        (annotated(NAMESPACES), annotation(NAMESPACES)),
+    ];
+    for (place, names) in asked {
+        namespaces(&place, &names)?;
         if !names.is_empty() {
             scope.push(format!("ka.target.namespace in ({})", quoted(&names)));
         }
     }
+    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     if !options.exclude_namespaces.is_empty() {
         scope.push(format!("not ka.target.namespace in ({})", quoted(&options.exclude_namespaces)));
     }
@@ -310,12 +332,29 @@ fn scope(policy: &Policy, options: &Options) -> Vec<String> {
         annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
         let spec = format!("jevt.value[{}/spec]", options.object.root());
-        let one = |image: &String| {
-            format!("{spec} regex {}", helpers::quote(&format!(".*\"image\":\"{image}[:@\"].*")))
-        };
-        scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
+        let mut checks = Vec::new();
+        for image in images {
+            let expression = format!(".*\"image\":\"{image}[:@\"].*");
+            if expression.len() > helpers::MAX_LITERAL {
+                bail!(
+                    "{}: an image of {} bytes does not fit in a condition; shorten it",
+                    annotated(IMAGES),
+                    image.len()
+                );
+            }
+            checks.push(format!("{spec} regex {}", helpers::quote(&expression)));
+        }
+        scope.push(format!("({})", checks.join(" or ")));
     }
-    scope
+    Ok(scope)
+}
+
+/// Refuses what can be no namespace.
+fn namespaces(place: &str, names: &[String]) -> Result<()> {
+    match names.iter().find_map(|name| namespace(name)) {
+        Some(problem) => bail!("{place}: {problem}"),
+        None => Ok(()),
+    }
 }
 
 /// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what
@@ -416,5 +455,18 @@ fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engin
 
 /// Reads a template override, naming it in the error.
 fn read_override(path: &std::path::Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))
+    let place = || path.display().to_string();
+    if !std::fs::metadata(path).with_context(place)?.is_file() {
+        bail!("{}: not a file; a template is one", place());
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(place)?;
+    file.take(MAX_TEMPLATE + 1).read_to_string(&mut text).with_context(place)?;
+    if text.len() as u64 > MAX_TEMPLATE {
+        bail!("{}: longer than {} KiB; no template needs that", place(), MAX_TEMPLATE >> 10);
+    }
+    if text.matches("{{#").count() + text.matches("{{^").count() + text.matches('(').count() > MAX_BLOCKS {
+        bail!("{}: more than {MAX_BLOCKS} blocks and parentheses; no template needs that", place());
+    }
+    Ok(text)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::problem::is_plain;
 use crate::psp::policy::Range;
 
 /// Largest id that the API server accepts (`IsValidUserID`: 2^31 - 1).
@@ -356,8 +357,8 @@ impl Letters {
 }
 
 /// A class that matches one character, but none of `letters`.
-fn none_of(letters: impl Iterator<Item = char>) -> String {
-    let mut class = String::new();
+pub(super) fn none_of(letters: impl Iterator<Item = char>) -> String {
+    let (mut class, mut delimiters) = (String::new(), String::new());
     let (mut bracket, mut dash) = (false, false);
     for letter in letters {
         match letter {
@@ -365,21 +366,28 @@ fn none_of(letters: impl Iterator<Item = char>) -> String {
             '-' => dash = true,
             '\\' => class.push_str("\\\\"),
             '[' => class.push_str("\\["),
-            other => class.push(other),
+            // side by side, so that no word stands between two of them: see `literal`
+            ' ' | '(' | ')' | ',' | '=' => delimiters.push(letter),
+            other if is_plain(other) => class.push(other),
+            other => class.push_str(&code_point(other)),
         }
     }
+    class.push_str(&delimiters);
     if class.is_empty() && !bracket && !dash {
         return ".".to_owned();
     }
     format!("[^{}{class}{}]", if bracket { "]" } else { "" }, if dash { "-" } else { "" })
 }
 
-/// `text` as an expression that matches just it.
+/// `text` as an expression that matches just it, in characters that stay as they are in every YAML reader.
+///
+/// Falco puts the items of a list wherever its name stands between two of ` (),=`, within quotes too. In a class, such
+/// a character is beside a bracket, so that no word of a value is taken for a list's name.
 pub fn literal(text: &str) -> String {
     let mut expression = String::new();
     for letter in text.chars() {
         match letter {
-            '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '$' => {
+            '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '$' | ' ' | ',' | '=' => {
                 expression.push('[');
                 expression.push(letter);
                 expression.push(']');
@@ -388,10 +396,16 @@ pub fn literal(text: &str) -> String {
                 expression.push('\\');
                 expression.push(letter);
             }
-            other => expression.push(other),
+            other if is_plain(other) => expression.push(other),
+            other => expression.push_str(&code_point(other)),
         }
     }
     expression
+}
+
+/// A character by its number.
+fn code_point(letter: char) -> String {
+    format!("\\x{{{:x}}}", letter as u32)
 }
 
 /// `text` as it stands between the quotes of a JSON string that the API server wrote (Go's `encoding/json`).

@@ -1,12 +1,13 @@
 //! The templates: compiled in, and replaced one by one from a folder.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use handlebars::{Handlebars, no_escape};
 use serde_json::Value;
 
-use super::{helpers, read_override};
+use super::{helpers, read_override, recursion};
 
 macro_rules! embedded {
     ($($name:literal),+ $(,)?) => {
@@ -54,12 +55,15 @@ embedded![
 /// The registered templates.
 pub(super) struct Templates {
     registry: Handlebars<'static>,
+    /// Where each template stands, for messages.
+    places: HashMap<&'static str, String>,
 }
 
 impl Templates {
     /// Registers the built-in templates, each replaced by `folder/audit/NAME.yaml.hbs` where that exists.
     pub(super) fn load(folder: Option<&Path>) -> Result<Self> {
         let mut registry = Handlebars::new();
+        let mut places = HashMap::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(no_escape);
         helpers::register(&mut registry);
@@ -76,20 +80,23 @@ impl Templates {
                 let (line, column) = e.pos().unwrap_or((1, 1));
                 anyhow!("{place}:{line}:{column}: {}", e.reason())
             })?;
+            places.insert(*name, place);
         }
         if let Some(folder) = folder {
             refuse_unknown(&folder.join("audit"))?;
+            if let Some((name, problem)) = recursion::endless(registry.get_templates().iter()) {
+                bail!("{}: {problem}", places.get(name.as_str()).unwrap_or(&name));
+            }
         }
-        Ok(Self { registry })
+        Ok(Self { registry, places })
     }
 
     /// Renders one template.
     pub(super) fn render(&self, name: &str, data: &Value) -> Result<String> {
         self.registry.render(name, data).map_err(|e| {
             let template = e.template_name.as_deref().unwrap_or(name);
-            let place =
-                format!("{template}.yaml.hbs:{}:{}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1));
-            anyhow!("{place}: {}", e.reason())
+            let place = self.places.get(template).map_or(template, String::as_str);
+            anyhow!("{place}:{}:{}: {}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1), e.reason())
         })
     }
 }

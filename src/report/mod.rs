@@ -1,7 +1,9 @@
 //! What the user is told of a conversion: the summary, and the table of `explain`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::problem::{cut, is_plain, printable};
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
@@ -70,13 +72,24 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) 
         counted(rendered.rules, "rule", "rules"),
     );
     if !inventory.passed_over.is_empty() {
-        let kinds: Vec<String> =
-            inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        let _ = write!(text, "\npassed over: {}", kinds.join(", "));
+        let _ = write!(text, "\npassed over: {}", kinds(&inventory.passed_over));
     }
     text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
     text
 }
+
+/// How many objects of which kinds; the input names the kinds.
+pub(crate) fn kinds(found: &BTreeMap<String, usize>) -> String {
+    let shown = |(kind, n): (&String, &usize)| format!("{n} {}", cut(&printable(kind), 60));
+    let mut kinds: Vec<String> = found.iter().take(MOST_KINDS).map(shown).collect();
+    if let Some(more) = found.len().checked_sub(MOST_KINDS).filter(|more| *more > 0) {
+        kinds.push(format!("and {more} more kinds"));
+    }
+    kinds.join(", ")
+}
+
+/// The most kinds to name.
+const MOST_KINDS: usize = 20;
 
 fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
@@ -120,7 +133,7 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
 /// Rows in columns; control characters of manifests do not reach the terminal.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let clean = |cell: &str| -> String {
-        let cell: String = cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let cell: String = cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
         if cell.chars().count() > WIDEST {
             cell.chars().take(WIDEST - 1).chain(['…']).collect()
         } else {
