@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
 use crate::falco;
-use crate::problem::printable;
+use crate::problem::{cut, printable};
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
 use crate::{report, write};
@@ -112,6 +112,10 @@ fn options(rules: &Rules) -> render::Options {
     }
 }
 
+/// The most findings of the load check to show, and the most characters of each line.
+const MOST_FINDINGS: usize = 20;
+const WIDEST: usize = 300;
+
 /// Holds the rules against what Falco loads; anything it would say, if only a warning, is an error here.
 ///
 /// # Errors
@@ -122,10 +126,14 @@ pub fn check(rendered: &Rendered) -> Result<()> {
         return Ok(());
     }
     let mut message = String::from("the rules do not pass Falco's load check, so nothing was written:");
-    for finding in &loaded.findings {
+    for finding in loaded.findings.iter().take(MOST_FINDINGS) {
         let line =
             finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();
-        let _ = write!(message, "\n{finding}\n    {}", line.trim());
+        let (finding, line) = (finding.to_string(), cut(line.trim(), WIDEST));
+        let _ = write!(message, "\n{}\n    {}", cut(&printable(&finding), WIDEST), printable(&line));
+    }
+    if let Some(more) = loaded.findings.len().checked_sub(MOST_FINDINGS).filter(|more| *more > 0) {
+        let _ = write!(message, "\nand {more} more");
     }
     bail!(message)
 }

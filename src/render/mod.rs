@@ -29,8 +29,12 @@ pub const IMAGES: &str = "falco-rules-psp-images";
 /// Annotation that restricts a policy's rules to these namespaces (as `falcoctl convert psp` had it).
 pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
-/// Longest value that a rule is made for: no path of Linux is longer (`PATH_MAX`), escaped at worst.
-const LONGEST: usize = 4096 * 6;
+/// Longest value that a rule is made for, in bytes of JSON: no path of Linux has more than 4096 (`PATH_MAX`).
+pub const MAX_VALUE: usize = 8192;
+/// The most bytes of all values of one field together.
+pub const MAX_FIELD: usize = 256 * 1024;
+/// The most bytes of a rules file.
+pub const MAX_RULES: usize = 256 * 1024 * 1024;
 
 /// The most bytes of a template that replaces a built-in one.
 pub const MAX_TEMPLATE: u64 = 256 * 1024;
@@ -116,6 +120,13 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
         if rules_note(policy, &mapped).is_none() {
             assembly.policy(located, &macro_name(&policy.name), &mapped)?;
+            if assembly.all.len() > MAX_RULES {
+                bail!(
+                    "{}: the rules grow beyond {} MiB here; convert fewer policies in a run",
+                    located.place,
+                    MAX_RULES >> 20
+                );
+            }
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
@@ -221,9 +232,15 @@ impl<'a> Assembly<'a> {
         if key.1.contains(['\u{e000}', '\u{e001}']) {
             bail!("{place}: {field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
         }
-        if let Some(length) = mapped.longest().filter(|n| *n > LONGEST) {
+        if let Some(length) = mapped.longest().filter(|n| *n > MAX_VALUE) {
             bail!(
-                "{place}: {field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it"
+                "{place}: {field}: a value of {length} bytes is longer than any path or name of Linux ({MAX_VALUE}); remove it"
+            );
+        }
+        if key.1.len() > 2 * MAX_FIELD {
+            bail!(
+                "{place}: {field}: values of more than {} KiB make no rule that Falco can use; remove some",
+                MAX_FIELD >> 10
             );
         }
         let mut data = self.stand_ins();
