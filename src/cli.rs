@@ -1,8 +1,12 @@
 //! The command line: what can be typed, and nothing else.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::findings::Kind;
+use crate::wrap::Format;
 
 /// Carry Kubernetes PodSecurityPolicies over to Falco.
 #[derive(Debug, Parser)]
@@ -13,15 +17,26 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 findings, 2 anything wrong (nothing was written).";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 drift or findings, 2 anything wrong (nothing was written).";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Convert PodSecurityPolicies from files into Falco rules for the Kubernetes audit log.
     Convert(Convert),
+    /// Convert the PodSecurityPolicies of a live cluster, with its RBAC and pods.
+    #[cfg(feature = "cluster")]
+    Scan(Scan),
     /// Show what each field of each policy says, what is detected of it, and what is lost.
     Explain(Explain),
+    /// Make the rules that a psp2falco.yaml asks for, or check that they are up to date.
+    Generate(Generate),
+    /// Be a KRM function of kustomize or kpt: a ResourceList on standard input and output.
+    Krm,
+    /// Print the completions of a shell.
+    Completions(Completions),
+    /// Print a man page, or write all of them into a folder.
+    Man(Man),
 }
 
 /// Where policies come from.
@@ -46,6 +61,10 @@ pub struct Rules {
     /// Never alert on pods of this namespace (repeat for more).
     #[arg(long, value_name = "NAME")]
     pub exclude_namespace: Vec<String>,
+
+    /// Hold every policy against every pod, though the input says who may use which.
+    #[arg(long)]
+    pub no_rbac: bool,
 
     /// The object of an audit event to judge: the pod as stored, or as the client sent it.
     #[arg(long, value_name = "OBJECT", value_enum, default_value_t = AuditObject::Response)]
@@ -75,6 +94,104 @@ pub struct Output {
     /// Overwrite a file that psp2falco did not write.
     #[arg(long)]
     pub force: bool,
+
+    /// Show all that would alert of the pods in the input, rather than the first rows.
+    #[arg(long)]
+    pub predict: bool,
+
+    /// Write a file for Falco that silences exactly what would alert of the pods in the input. It is never overwritten.
+    #[arg(long, value_name = "FILE")]
+    pub suggest_exceptions: Option<PathBuf>,
+
+    /// What rules are put into.
+    #[command(flatten)]
+    pub wrapper: Wrapper,
+
+    /// What is told of them.
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// What rules are put into.
+#[derive(Debug, Args)]
+pub struct Wrapper {
+    /// What to put the rules into.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Rules)]
+    pub format: Format,
+
+    /// The name of the ConfigMap or Rulesfile; psp-audit-rules when left out.
+    #[arg(long, value_name = "NAME")]
+    pub object_name: Option<String>,
+
+    /// The namespace of the ConfigMap or Rulesfile.
+    #[arg(long, value_name = "NAME")]
+    pub object_namespace: Option<String>,
+
+    /// A label of the ConfigMap or Rulesfile (repeat for more).
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub object_label: Vec<(String, String)>,
+
+    /// Put the rules into the Rulesfile itself, without their comments, rather than into a ConfigMap.
+    #[arg(long)]
+    pub rulesfile_inline: bool,
+}
+
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// What is told of the rules.
+#[derive(Debug, Args)]
+pub struct Reporting {
+    /// Also write a report, beside the rules as psp_report.* (repeat for more); to standard error where the rules go
+    /// to standard output, and for `github`.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub report: Vec<ReportFormat>,
+
+    /// Where the report goes instead; `-` is standard output, if the rules go elsewhere.
+    #[arg(long, value_name = "FILE", requires = "report")]
+    pub report_file: Option<PathBuf>,
+
+    /// Show how the rules differ from those that they replace, rule by rule and line by line, and in the report too.
+    #[arg(long, requires = "output")]
+    pub diff: bool,
+
+    /// A file that tunes the rules: say what in it would lose its target (repeat for more, in load order).
+    #[arg(long, value_name = "FILE", requires = "output")]
+    pub tuning: Vec<PathBuf>,
+
+    /// When the differences are coloured.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
+}
+
+/// The formats of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Plain text, to be read in a minute.
+    Text,
+    /// Markdown for a merge request.
+    Markdown,
+    /// All of it as data; see schemas/report.schema.json.
+    Json,
+    /// One page that needs no network.
+    Html,
+    /// Annotations of a GitHub workflow.
+    Github,
+    /// SARIF 2.1.0 for code scanning.
+    Sarif,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// Which object of an audit event to judge.
@@ -100,6 +217,48 @@ pub struct Convert {
     /// Where rules go.
     #[command(flatten)]
     pub output: Output,
+
+    /// What is told of them.
+    #[command(flatten)]
+    pub reporting: Reporting,
+}
+
+/// `scan`.
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// The kubeconfig; KUBECONFIG, ~/.kube/config or the pod's own service account when left out.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig; its current one when left out.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// Give up after this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: u64,
+
+    /// Also take policies from the records of Helm's releases, for a cluster that no longer serves policies; needs list
+    /// on secrets.
+    #[arg(long)]
+    pub helm_releases: bool,
+
+    /// Write what was read to this folder as manifests, for `convert`.
+    #[arg(long, value_name = "DIR")]
+    pub save: Option<PathBuf>,
+
+    /// Refuse policies that lack a field which the API server requires, instead of taking it for RunAsAny.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// How rules are made.
+    #[command(flatten)]
+    pub rules: Rules,
+
+    /// Where rules go.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `explain`.
@@ -112,4 +271,58 @@ pub struct Explain {
     /// Which object of an audit event the rules would judge.
     #[arg(long, value_name = "OBJECT", value_enum, default_value_t = AuditObject::Response)]
     pub audit_object: AuditObject,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// The file that says what to make of what.
+    #[arg(long, value_name = "FILE", default_value = crate::config::FILE)]
+    pub config: PathBuf,
+
+    /// Write nothing; show what would change, and exit with code 1 if anything would.
+    #[arg(long)]
+    pub check: bool,
+
+    /// Exit with code 1 when there are findings of these kinds, beside those of the file.
+    #[arg(long, value_name = "KIND", value_enum, value_delimiter = ',')]
+    pub fail_on: Vec<Kind>,
+
+    /// Overwrite a file that psp2falco did not write.
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print what would be written instead of writing it.
+    #[arg(long, conflicts_with_all = ["check", "force"])]
+    pub stdout: bool,
+
+    /// Print the JSON Schema of the file instead.
+    #[arg(long, conflicts_with_all = ["check", "force", "fail_on", "stdout"])]
+    pub print_schema: bool,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The command whose page to print; that of the program when left out.
+    #[arg(value_name = "COMMAND", conflicts_with = "output")]
+    pub page: Option<String>,
+
+    /// A folder to write all pages into.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// How the program is called: installed as `kubectl-psp2falco`, kubectl calls it as its own command.
+pub fn called(program: Option<&OsStr>) -> &'static str {
+    let stem = program.and_then(|program| Path::new(program).file_stem());
+    if stem.is_some_and(|stem| stem == "kubectl-psp2falco") { "kubectl psp2falco" } else { "psp2falco" }
 }

@@ -3,13 +3,19 @@
 //! `read` brings policies in, `psp` knows what they meant to the API server, `restrictions` and `render` turn
 //! them into rules, `falco` knows what the engine makes of those rules, and `write` puts them in place.
 
+pub mod access;
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod falco;
+pub mod findings;
+pub mod krm;
+pub mod predict;
 pub mod problem;
 pub mod psp;
 pub mod read;
 pub mod render;
 pub mod report;
 pub mod restrictions;
+pub mod wrap;
 pub mod write;

@@ -4,12 +4,14 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
-use psp2falco::cli::Cli;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use psp2falco::cli::{self, Cli};
 use psp2falco::commands::{self, Exit};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let called = cli::called(std::env::args_os().next().as_deref());
+    let cli = Cli::from_arg_matches(&Cli::command().bin_name(called).get_matches());
+    let cli = cli.unwrap_or_else(|error| error.exit());
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
     let ended = commands::run(cli, &mut out, &mut err);
     let ended = ended.and_then(|exit| out.flush().context("standard output").map(|()| exit));

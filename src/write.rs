@@ -23,31 +23,40 @@ fn is_rules_file(extension: &OsStr) -> bool {
     extension == "yaml" || extension == "yml"
 }
 
-/// Replaces `path` by `text` atomically, making the folders on the way. A symbolic link is followed.
+/// May `path` be replaced? A symbolic link is followed.
 ///
 /// # Errors
-/// A file that this program did not write (unless `force`), and whatever the operating system refuses; the old file
-/// is then left as it was.
-pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
+/// A folder; and a file that this program did not write, unless `force`.
+pub fn may_replace(path: &Path, force: bool) -> Result<()> {
     let place = || path.display().to_string();
     let path = &followed(path).with_context(place)?;
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => bail!("{}: is a folder; name a file", place()),
-        // a pipe or a device takes the bytes as they come
-        Ok(meta) if !meta.is_file() => {
-            return fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .and_then(|mut file| file.write_all(text.as_bytes()))
-                .with_context(place);
-        }
-        Ok(_) if !force && !is_ours(path).with_context(place)? => {
+        Ok(meta) if meta.is_file() && !force && !is_ours(path).with_context(place)? => {
             bail!(
                 "{}: was not written by psp2falco; choose another file, or overwrite it with --force",
                 place()
             )
         }
-        Ok(_) | Err(_) => {}
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Replaces `path` by `text` atomically, making the folders on the way. A symbolic link is followed.
+///
+/// # Errors
+/// What [`may_replace`] refuses, and whatever the operating system does; the old file is then left as it was.
+pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
+    may_replace(path, force)?;
+    let place = || path.display().to_string();
+    let path = &followed(path).with_context(place)?;
+    // a pipe or a device takes the bytes as they come
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return fs::OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(place);
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
@@ -58,6 +67,20 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
     }
     file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(place)?;
     file.persist(path).map_err(|e| e.error).with_context(place)?;
+    Ok(())
+}
+
+/// Writes a file that must not exist yet, making the folders on the way.
+///
+/// # Errors
+/// A file that exists, and whatever the operating system refuses.
+pub fn create(path: &Path, text: &str) -> Result<()> {
+    let place = || path.display().to_string();
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    let mut file = new_file(folder).with_context(|| format!("{}: cannot be written to", folder.display()))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(place)?;
+    file.persist_noclobber(path).map_err(|e| e.error).with_context(place)?;
     Ok(())
 }
 

@@ -94,6 +94,10 @@ fn help_stays_as_it_is() {
         (vec!["--help"], "psp2falco"),
         (vec!["convert", "--help"], "convert"),
         (vec!["explain", "--help"], "explain"),
+        (vec!["generate", "--help"], "generate"),
+        (vec!["krm", "--help"], "krm"),
+        (vec!["completions", "--help"], "completions"),
+        (vec!["man", "--help"], "man"),
     ];
     let problems: Vec<String> = cases
         .iter()

@@ -25,7 +25,7 @@ const POLICIES: &str = "policies";
 /// What every field's folder holds at least: the field left out, with a usual value, and with the widest value.
 const CASES: [&str; 3] = ["unset.yaml", "restrictive.yaml", "permissive.yaml"];
 /// Templates that belong to no field.
-const PARTIALS: [&str; 6] = ["shared", "policy", "violation", "lost_default", "output", "incomplete"];
+const PARTIALS: [&str; 7] = ["shared", "policy", "violation", "lost_default", "output", "incomplete", "set"];
 
 fn inputs() -> PathBuf {
     root().join("fixtures/psp")
@@ -35,9 +35,10 @@ fn expected() -> PathBuf {
     root().join("fixtures/expected")
 }
 
-/// The expected files that stand for a policy; the command line's own lie in `help`.
+/// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`.
 fn expected_files() -> Vec<PathBuf> {
-    files(&expected()).into_iter().filter(|path| !path.starts_with("help")).collect()
+    let other = |path: &PathBuf| path.starts_with("help") || path.starts_with("report");
+    files(&expected()).into_iter().filter(|path| !other(path)).collect()
 }
 
 /// What `psp2falco convert` prints for one input.

@@ -17,15 +17,22 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use psp2falco::access::Access;
+use psp2falco::cli::ReportFormat;
 use psp2falco::falco::{self, Event, RuleSet};
 use psp2falco::psp::admission::{Verdict, judge};
 use psp2falco::read::{Inventory, Located, Options, read_text};
 use psp2falco::render::{self, AuditObject, audit_rules};
-use psp2falco::report;
+use psp2falco::report::{self, model::Report};
+use psp2falco::wrap::{self, Format};
 use serde_json::{Value, json};
 
 /// What has hurt programs like this one.
-const HOSTILE: [&str; 64] = [
+const HOSTILE: [&str; 68] = [
+    "<script>alert(1)</script>",
+    "</td></tr>&lt;<!-- -->",
+    "a | b \\| `c` **d** [e](f) ::warning file=x::y",
+    "%0A::error::x",
     "'",
     "\"",
     "\\",
@@ -280,11 +287,24 @@ fn rules_files(policies: &[Located]) -> Vec<(&'static str, String)> {
 
 /// Everything else that the program says of some policies, by name.
 fn talk(inventory: &Inventory) -> Vec<(&'static str, String)> {
-    let rendered = audit_rules(&inventory.policies, &render::Options::default()).unwrap();
-    vec![
+    let options = render::Options::default();
+    let rendered = audit_rules(&inventory.policies, &options).unwrap();
+    let mut talk = vec![
         ("explain", report::explain(inventory, AuditObject::Response)),
-        ("summary", report::summary(inventory, &rendered, AuditObject::Response)),
-    ]
+        ("summary", report::summary(inventory, &rendered, &options)),
+    ];
+    let report = Report::new(inventory, &rendered, &options, None);
+    for (name, format) in [
+        ("text report", ReportFormat::Text),
+        ("Markdown report", ReportFormat::Markdown),
+        ("JSON report", ReportFormat::Json),
+        ("HTML report", ReportFormat::Html),
+        ("SARIF report", ReportFormat::Sarif),
+        ("annotations", ReportFormat::Github),
+    ] {
+        talk.push((name, format.render(&report).unwrap()));
+    }
+    talk
 }
 
 /// Texts that are nearly `text`.
@@ -423,7 +443,7 @@ fn everywhere(text: &str) -> Value {
 /// What an independent reader of YAML 1.1 makes of some texts; none where none is at hand.
 fn yaml_1_1(texts: &[String]) -> Option<Vec<Value>> {
     const SCRIPT: &str = "import json, sys, yaml\n\
-        print(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))";
+        print(json.dumps([list(yaml.safe_load_all(text)) for text in json.load(sys.stdin)]))";
     let python = |args: &[&str]| {
         Command::new("python3")
             .args(args)
@@ -448,8 +468,8 @@ fn yaml_1_1(texts: &[String]) -> Option<Vec<Value>> {
 }
 
 /// Our reader of rules files, YAML 1.2 and YAML 1.1 must see the same rules.
-fn all_readers_agree(texts: &[String]) {
-    let independent = yaml_1_1(texts);
+fn all_readers_agree(texts: &[String], independently: bool) {
+    let independent = independently.then(|| yaml_1_1(texts)).flatten();
     for (index, text) in texts.iter().enumerate() {
         let items: Value = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let rules = load(text);
@@ -466,7 +486,7 @@ fn all_readers_agree(texts: &[String]) {
         assert_eq!(of("rule"), ours);
         assert!(text.lines().all(is_plain), "{text}");
         if let Some(independent) = &independent {
-            assert_eq!(independent[index], items, "{text}");
+            assert_eq!(independent[index], json!([items]), "{text}");
         }
     }
 }
@@ -491,11 +511,74 @@ fn every_yaml_reader_sees_the_same_rules() {
             texts.push(file);
         }
         for (name, said) in talk(&inventory) {
-            assert!(is_plain(&said), "{name} of {text:?}: {said:?}");
+            let json = name == "JSON report" || name == "SARIF report";
+            assert!(json || is_plain(&said), "{name} of {text:?}: {said:?}");
+            assert!(!json || serde_json::from_str::<Value>(&said).is_ok(), "{name} of {text:?}");
+            assert!(json || !said.contains("<script>alert"), "{name} of {text:?}");
         }
         assert_eq!(lines(&inventory), lines(&benign), "{text:?}");
     }
-    all_readers_agree(&texts);
+    all_readers_agree(&texts, true);
+}
+
+#[test]
+fn a_wrapper_carries_the_rules_as_they_are() {
+    let mut wrapped = Vec::new();
+    for text in HOSTILE {
+        let inventory = read(&everywhere(text)).unwrap();
+        let rules = &rules_files(&inventory.policies)[0].1;
+        for format in [Format::ConfigMap, Format::HelmValues, Format::Rulesfile] {
+            let object = wrap::Object::default();
+            let text = wrap::wrap(format, "psp_audit_rules.yaml", rules, &object).unwrap();
+            assert_eq!(wrap::payload(format, "psp_audit_rules.yaml", &text).as_ref(), Some(rules));
+            wrapped.push(text);
+        }
+    }
+    let Some(independent) = yaml_1_1(&wrapped) else { return };
+    for (text, other) in wrapped.iter().zip(independent) {
+        let ours: Vec<Value> = serde_yaml::from_multiple(text).unwrap();
+        assert_eq!(other, Value::Array(ours));
+    }
+}
+
+#[test]
+fn names_of_users_and_groups_stay_names() {
+    for text in HOSTILE {
+        for kind in ["User", "Group"] {
+            holds_subject(kind, &format!("n{text}n"));
+        }
+    }
+}
+
+/// A name that may use the only policy: it may, and no other.
+fn holds_subject(kind: &str, name: &str) {
+    let mut inventory = read(&spec(&json!({"privileged": false}))).unwrap();
+    let rbac = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "r"},
+         "rules": [{"apiGroups": ["policy"], "resources": ["podsecuritypolicies"], "resourceNames": ["p"], "verbs": ["use"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "b"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"},
+         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}]},
+    ]});
+    inventory.objects = read(&rbac).unwrap().objects;
+    let options = render::Options { access: Access::of_inventory(&inventory), ..render::Options::default() };
+    let rendered = audit_rules(&inventory.policies, &options).unwrap();
+    let rules = load(&rendered.text);
+    all_readers_agree(std::slice::from_ref(&rendered.text), false);
+    let alerts = |name: &str| {
+        let mut event: Value = serde_json::from_str(&event(&pod(&json!({}), &json!({})))).unwrap();
+        event["user"] = match kind {
+            "User" => json!({"username": name, "groups": []}),
+            _ => json!({"username": "u", "groups": ["other", name]}),
+        };
+        let line = event.to_string();
+        let event = Event::parse(line.as_bytes()).unwrap();
+        rules.alerts(&event).iter().any(|rule| rule.name == "PSP No Usable Policy")
+    };
+    assert_eq!(alerts(name), rendered.left_out.iter().any(|left_out| left_out == name), "{kind} {name:?}");
+    for other in near_misses(name) {
+        assert!(alerts(&other), "{kind} {name:?} {other:?}");
+    }
 }
 
 #[test]
@@ -554,7 +637,7 @@ fn names_that_read_like_something_else_stay_names() {
             assert!(rules.rule(&name).is_some(), "{name}");
         }
     }
-    all_readers_agree(&texts);
+    all_readers_agree(&texts, true);
 }
 
 #[test]

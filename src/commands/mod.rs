@@ -2,21 +2,37 @@
 
 mod convert;
 mod explain;
+mod generate;
+mod krm;
+#[cfg(feature = "cluster")]
+mod scan;
+mod shell;
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
 
-use crate::cli::{AuditObject, Cli, Command, Input, Output, Rules};
+use crate::access::Access;
+use crate::cli::{AuditObject, Cli, Command, Convert, Input, Output, Rules, Wrapper};
+use crate::config::Config;
 use crate::falco;
-use crate::problem::{cut, printable};
+use crate::predict::{self, Prediction};
+use crate::problem::{Problem, cut, printable};
 use crate::read::{self, Inventory};
 use crate::render::{self, Rendered};
-use crate::{report, write};
+use crate::{report, wrap, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+
+/// How many rows of the prediction are shown unasked.
+const MAX_ROWS: usize = 5;
+
+/// How many bindings that grant nothing are worth showing.
+const MAX_NOTES: usize = 10;
 
 /// How a command ended that went well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +50,41 @@ pub enum Exit {
 pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     match cli.command {
         Command::Convert(args) => convert::run(&args, out, err),
+        #[cfg(feature = "cluster")]
+        Command::Scan(args) => scan::run(&args, out, err),
         Command::Explain(args) => explain::run(&args, out, err),
+        Command::Generate(args) => generate::run(&args, out, err),
+        Command::Krm => krm::run(&mut std::io::stdin().lock(), out, err),
+        Command::Completions(args) => shell::completions(&args, out),
+        Command::Man(args) => shell::man(&args, out, err),
     }
 }
 
-/// What every command that makes rules ends in: map, render, check, write, tell.
+/// A rules file under its name in a folder, with what it is made of and how.
+struct Made {
+    file: &'static str,
+    rendered: Rendered,
+    options: render::Options,
+}
+
+/// What every command that makes rules does: map, render, check.
+fn make(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Made> {
+    let mut options = options(rules);
+    options.access = access(inventory, rules, err)?;
+    let rendered = render::audit_rules(&inventory.policies, &options)?;
+    check(&rendered)?;
+    Ok(Made { file: AUDIT_RULES, rendered, options })
+}
+
+impl Made {
+    /// The file in the clothes that were asked for: its name in a folder, and its text.
+    fn wrapped(&self, wrapper: &Wrapper) -> Result<(String, String)> {
+        let text = wrap::wrap(wrapper.format, self.file, &self.rendered.text, &object_of(wrapper))?;
+        Ok((wrapper.format.file_name(self.file), text))
+    }
+}
+
+/// What the one-off commands end in: make the rules, write them, tell.
 fn deliver(
     inventory: &Inventory,
     rules: &Rules,
@@ -46,21 +92,88 @@ fn deliver(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let rendered = render::audit_rules(&inventory.policies, &options(rules))?;
-    check(&rendered)?;
-    let summary = report::summary(inventory, &rendered, object(rules.audit_object));
-    match &output.output {
-        Some(output_path) => {
-            let path = write::target(output_path, AUDIT_RULES);
-            write::replace(&path, &rendered.text, output.force)?;
+    let made = make(inventory, rules, err)?;
+    let prediction = predict::predict(inventory, &made.options);
+    let exceptions = suggest(&made.rendered, &prediction, output)?;
+    let summary = told(inventory, &made, &prediction, output);
+    let (name, text) = made.wrapped(&output.wrapper)?;
+    let path = output.output.as_ref().map(|path| write::target(path, &name));
+    let old = path.as_deref().and_then(report::old_text);
+    let old = old.and_then(|old| wrap::payload(output.wrapper.format, made.file, &old));
+    let outputs = report::Outputs {
+        reporting: &output.reporting,
+        rules: path.as_deref(),
+        old: old.as_deref(),
+        force: output.force,
+    };
+    let reports = report::prepare(inventory, &made.rendered, &made.options, outputs)?;
+    match &path {
+        Some(path) => {
+            write::replace(path, &text, output.force)?;
             writeln!(err, "{summary}\nwrote {}", path.display())?;
         }
         None => {
-            out.write_all(rendered.text.as_bytes()).context("standard output")?;
+            out.write_all(text.as_bytes()).context("standard output")?;
             writeln!(err, "{summary}")?;
         }
     }
+    reports.deliver(out, err)?;
+    if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
+        write::create(path, &text)?;
+        writeln!(err, "wrote {}; load it after the rules", path.display())?;
+    }
     Ok(Exit::Done)
+}
+
+/// The summary, and what would alert of the pods in the input.
+fn told(inventory: &Inventory, made: &Made, prediction: &Prediction<'_>, output: &Output) -> String {
+    let mut text = report::summary(inventory, &made.rendered, &made.options);
+    if prediction.pods > 0 {
+        let most = if output.predict { usize::MAX } else { MAX_ROWS };
+        let _ = write!(text, "\n{}", report::prediction(prediction, most));
+    } else if output.predict {
+        text.push_str("\nno pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`");
+    }
+    text
+}
+
+/// The file that silences what would alert today, if it is asked for.
+fn suggest(rendered: &Rendered, prediction: &Prediction<'_>, output: &Output) -> Result<Option<String>> {
+    let Some(path) = &output.suggest_exceptions else { return Ok(None) };
+    if path.exists() {
+        bail!("{}: exists, and may hold your work; choose another file", path.display());
+    }
+    if prediction.pods == 0 {
+        bail!(
+            "{}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`",
+            path.display()
+        );
+    }
+    let Some(text) = report::exceptions(prediction) else { return Ok(None) };
+    let files = [
+        falco::Source { name: AUDIT_RULES, text: &rendered.text },
+        falco::Source { name: "exceptions", text: &text },
+    ];
+    if let Some(finding) = falco::load(&files).findings.first() {
+        bail!("the exceptions do not pass Falco's load check, so nothing was written: {finding}");
+    }
+    Ok(Some(text))
+}
+
+/// Who may use which policy, if the input says so and the user does not turn it off.
+fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Option<Access>> {
+    if rules.no_rbac {
+        return Ok(None);
+    }
+    let access = Access::of_inventory(inventory);
+    let notes = access.iter().flat_map(|a| &a.notes);
+    for note in notes.clone().take(MAX_NOTES) {
+        writeln!(err, "warning: {note}")?;
+    }
+    if let more @ 1.. = notes.count().saturating_sub(MAX_NOTES) {
+        writeln!(err, "warning: {more} more bindings of that kind")?;
+    }
+    Ok(access)
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
@@ -69,10 +182,8 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
         if path.as_os_str() == "-" { read::Source::Stdin } else { read::Source::Path(path.clone()) }
     };
     let sources: Vec<read::Source> = input.paths.iter().map(source).collect();
-    let inventory = read::read(&sources, &read::Options { strict: input.strict }).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!(lines.join("\n"))
-    })?;
+    let inventory =
+        read::read(&sources, &read::Options { strict: input.strict }).map_err(|problems| all(&problems))?;
     for warning in &inventory.warnings {
         writeln!(err, "warning: {warning}")?;
     }
@@ -90,6 +201,12 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
     Ok(inventory)
 }
 
+/// Problems as one error, a line each.
+fn all(problems: &[Problem]) -> anyhow::Error {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(lines.join("\n"))
+}
+
 fn names(input: &Input) -> String {
     input.paths.iter().map(|p| printable(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>().join(", ")
 }
@@ -101,6 +218,26 @@ fn object(object: AuditObject) -> render::AuditObject {
     }
 }
 
+fn object_of(wrapper: &Wrapper) -> wrap::Object {
+    wrap::Object {
+        name: wrapper.object_name.clone(),
+        namespace: wrapper.object_namespace.clone(),
+        labels: wrapper.object_label.iter().cloned().collect(),
+        inline: wrapper.rulesfile_inline,
+    }
+}
+
+/// The rules and the output that `convert` has when nothing is said of them, with what `config` says.
+fn configured(config: &Config, base: &Path) -> Result<(Rules, Output)> {
+    let Command::Convert(Convert { mut rules, mut output, .. }) =
+        Cli::try_parse_from(["psp2falco", "convert", "-"])?.command
+    else {
+        bail!("convert is not convert");
+    };
+    config.apply(base, &mut rules, &mut output);
+    Ok((rules, output))
+}
+
 fn options(rules: &Rules) -> render::Options {
     render::Options {
         object: object(rules.audit_object),
@@ -109,6 +246,7 @@ fn options(rules: &Rules) -> render::Options {
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
         templates: rules.templates.clone(),
+        access: None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`condition`] parses conditions into trees and prints them.
 //! - [`catalog`] knows the fields.
 //! - [`load`] reads rules files in load order and reports what Falco would say, with places.
+//! - [`outline`] shows what is in a file, for comparing two.
 //! - [`Event`] reads lines of an audit log.
 //! - [`RuleSet`] says which rules alert on an event, and [`Rule`] renders the alert.
 //!
@@ -45,13 +46,14 @@ mod lists;
 mod literals;
 #[cfg(test)]
 mod measured;
+pub mod outline;
 mod output;
 mod posix;
 mod reader;
 mod rules;
 mod versions;
 mod warnings;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use eval::Extractions;
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};

@@ -5,6 +5,7 @@ mod field;
 pub(crate) mod parse;
 mod pod;
 pub mod policy;
+pub mod set;
 pub mod sysctl;
 pub mod validity;
 

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use super::Field;
 use super::policy::{
-    HostPath, IdRule, IdStrategy, Policy, Range, RuntimeClass, SeLinux, SeLinuxOptions, Spec,
+    APPARMOR_ALLOWED, APPARMOR_DEFAULT, HostPath, IdRule, IdStrategy, Policy, Range, RuntimeClass,
+    SECCOMP_ALLOWED, SECCOMP_DEFAULT, SeLinux, SeLinuxOptions, Spec,
 };
 use super::validity::{self, GROUP_RULES, SE_LINUX_RULES, USER_RULES, unknown_value};
 use crate::problem::{Problem, nearest, quote};
@@ -107,6 +109,27 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
 
 /// Beyond so many problems with the form of a policy, its meaning is not looked at.
 const MANY: usize = 1000;
+/// Where the object states each field: at its key, the first of them for the profile annotations.
+pub(crate) fn field_marks(node: &Node<'_>) -> Vec<(Field, Mark)> {
+    let entries = |node: Option<&'_ Node<'_>>| match node.map(|n| &n.data) {
+        Some(Data::Map(entries)) => entries.iter().map(|e| (e.key.to_string(), e.mark)).collect(),
+        _ => Vec::new(),
+    };
+    let annotations = entries(node.get("metadata").and_then(|m| m.get("annotations")));
+    let spec = entries(node.get("spec"));
+    let annotated = |key: &str| match key {
+        SECCOMP_ALLOWED | SECCOMP_DEFAULT => Some(Field::Seccomp),
+        APPARMOR_ALLOWED | APPARMOR_DEFAULT => Some(Field::AppArmor),
+        _ => None,
+    };
+    let named = |key: &str| Field::ALL.into_iter().find(|f| f.name() == key && annotated(key).is_none());
+    let mut marks: Vec<(Field, Mark)> =
+        spec.iter().filter_map(|(k, mark)| Some((named(k)?, *mark))).collect();
+    marks.extend(annotations.iter().filter_map(|(k, mark)| Some((annotated(k)?, *mark))));
+    marks.sort_by_key(|(field, mark)| (*field, mark.line, mark.column));
+    marks.dedup_by_key(|(field, _)| *field);
+    marks
+}
 
 /// Does one of the paths lead to, or through, what the other names?
 fn overlap(left: &str, right: &str) -> bool {

@@ -1,6 +1,8 @@
 //! Brings policies in: manifests, folders, archives and standard input become one [`Inventory`].
 
 mod archive;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod digest;
 mod files;
 pub(crate) mod node;
@@ -8,11 +10,12 @@ mod scalar;
 mod yaml;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::problem::{Place, Problem, cut, quote};
-use crate::psp::{Policy, parse};
+use crate::psp::{Field, Policy, parse};
 use node::{Data, Mark, Node};
+pub(crate) use scalar::resolve;
 
 pub use archive::{MAX_ARCHIVE, MAX_MEMBERS};
 pub use files::MAX_TEXT;
@@ -68,6 +71,20 @@ pub struct Inventory {
     pub warnings: Vec<Problem>,
 }
 
+impl Inventory {
+    /// Has places name files as seen from the folder `base`, so that they are the same wherever it lies.
+    pub fn relative_to(&mut self, base: &Path) {
+        let inner = |place: &mut Place| {
+            if let Ok(file) = Path::new(&place.file).strip_prefix(base) {
+                place.file = file.to_string_lossy().into_owned();
+            }
+        };
+        self.policies.iter_mut().for_each(|located| inner(&mut located.place));
+        self.objects.iter_mut().for_each(|object| inner(&mut object.place));
+        self.warnings.iter_mut().for_each(|warning| inner(&mut warning.place));
+    }
+}
+
 /// A policy and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
@@ -77,6 +94,8 @@ pub struct Located {
     pub place: Place,
     /// `sha256:` and 12 hexadecimal digits that change only with what the policy means.
     pub digest: String,
+    /// Line and column of each field that the object states, in the same file.
+    pub fields: Vec<(Field, usize, usize)>,
 }
 
 /// An object of another kind, as it came.
@@ -122,6 +141,11 @@ pub fn read_bytes(name: &str, bytes: &[u8], options: &Options) -> Result<Invento
     let mut reader = Reader::new(*options);
     reader.stream(name, bytes);
     reader.finish()
+}
+
+/// The documents of a text, each as a located tree.
+pub(crate) fn documents(text: &str) -> yaml::Documents<'_> {
+    yaml::Documents::new(text)
 }
 
 /// What has been read so far.
@@ -272,6 +296,10 @@ impl Reader {
             digest: digest::digest(&parsed.policy),
             policy: parsed.policy,
             place: node.mark.within(file),
+            fields: parse::field_marks(node)
+                .into_iter()
+                .map(|(field, mark)| (field, mark.line as usize, mark.column as usize))
+                .collect(),
         });
     }
 

@@ -10,16 +10,23 @@ pub(super) const POLICY: &str = "\u{e000}";
 /// Stands for the policy's macro name while a template renders.
 pub(super) const ID: &str = "\u{e001}";
 
+/// Stands on both sides of a block's number for the macro that tells whether another policy admits the pod.
+pub(super) const ADMITTED: char = '\u{e002}';
+
 /// A rendered text, cut at the policy's names.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     parts: Vec<Part>,
     /// The shared macros and lists that it names.
     pub(super) shared: BTreeSet<String>,
+    /// Its place among all blocks.
+    pub(super) number: usize,
     /// How many rules it holds.
     pub(super) rules: usize,
     /// What stands after `ID and` in the condition of its Violation rule.
     pub(super) refused: Option<String>,
+    /// The same of its Lost Default rule.
+    pub(super) corrected: Option<String>,
     /// Does it name the macro of what the policy refuses?
     pub(super) needs_refused: bool,
 }
@@ -36,7 +43,8 @@ impl Block {
     pub(super) fn new(rendered: &str) -> Self {
         let mut block = Self {
             shared: shared_names(rendered),
-            refused: refused(rendered),
+            refused: condition(rendered, " Violation ("),
+            corrected: condition(rendered, " Lost Default ("),
             needs_refused: rendered.contains("\u{e001}__refused"),
             ..Self::default()
         };
@@ -71,12 +79,15 @@ impl Block {
     }
 }
 
-/// What stands after `ID and` in the condition of the Violation rule.
-fn refused(rendered: &str) -> Option<String> {
-    let mut lines =
-        rendered.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(" Violation (")));
+/// What the rule of a kind asks of the pod: what stands after `ID and` in its condition, without what it asks of the
+/// policy's other verdicts and of other policies.
+fn condition(rendered: &str, kind: &str) -> Option<String> {
+    let mut lines = rendered.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(kind)));
     let condition = lines.find_map(|l| l.strip_prefix("  condition: "))?;
-    Some(condition.strip_prefix(ID)?.strip_prefix(" and ")?.to_owned())
+    let condition = condition.strip_prefix(ID)?.strip_prefix(" and ")?;
+    let verdicts = [" and not \u{e002}", " and \u{e001}__corrects", " and not \u{e001}__refused"];
+    let asked = verdicts.iter().find_map(|v| Some(condition.rsplit_once(v)?.0));
+    Some(asked.unwrap_or(condition).to_owned())
 }
 
 /// The names of shared macros and lists in the conditions of a text; what only reads like one is a policy's value.

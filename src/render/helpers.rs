@@ -326,6 +326,11 @@ fn sentence(text: &str) -> String {
     }
 }
 
+/// A word of a condition as an item of a list.
+pub(super) fn yaml_item(word: &str) -> String {
+    if word.starts_with('\'') { Value::String(word.to_owned()).to_string() } else { word.to_owned() }
+}
+
 /// `text` as a YAML scalar on one line, plain where every YAML reader takes it for that string.
 pub(super) fn yaml(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || " _-./()+=,;".contains(c);

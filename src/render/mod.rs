@@ -4,7 +4,9 @@ mod block;
 mod helpers;
 pub mod pattern;
 mod recursion;
+mod set;
 mod templates;
+mod usable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -15,6 +17,7 @@ use std::rc::Rc;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
+use crate::access::Access;
 use crate::problem::Place;
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::{namespace, unusable};
@@ -57,7 +60,8 @@ pub enum AuditObject {
 }
 
 impl AuditObject {
-    fn root(self) -> &'static str {
+    /// Where the object stands in an event, as a JSON pointer.
+    pub fn root(self) -> &'static str {
         match self {
             AuditObject::Response => "/responseObject",
             AuditObject::Request => "/requestObject",
@@ -80,6 +84,8 @@ pub struct Options {
     pub exclude_namespaces: Vec<String>,
     /// A folder whose `audit/NAME.yaml.hbs` replace the templates of that name.
     pub templates: Option<PathBuf>,
+    /// Who may use which policy. Known, the policies decide together; not known, each stands alone.
+    pub access: Option<Access>,
 }
 
 impl Default for Options {
@@ -91,6 +97,7 @@ impl Default for Options {
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
             templates: None,
+            access: None,
         }
     }
 }
@@ -106,6 +113,8 @@ pub struct Rendered {
     pub rules: usize,
     /// What each policy says in each field, in the order of the file.
     pub policies: Vec<(String, Vec<(Field, Mapped)>)>,
+    /// Names of users and groups that no condition can hold: the rules take them to have no access.
+    pub left_out: Vec<String>,
 }
 
 /// Makes the rules for the Kubernetes audit log.
@@ -114,12 +123,22 @@ pub struct Rendered {
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
     let mut assembly = Assembly::new(options)?;
+    let mut set = options.access.as_ref().map(|access| set::Set::new(access, options.object));
     let mut mapped_policies = Vec::with_capacity(policies.len());
+    namespaces("--namespace", &options.namespaces)?;
+    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
+        let id = macro_name(&policy.name);
+        if let Some(set) = &mut set
+            && unusable(policy).is_none()
+        {
+            assembly.all.push_str(&set.member(&policy.name, &id));
+        }
         if rules_note(policy, &mapped).is_none() {
-            assembly.policy(located, &macro_name(&policy.name), &mapped)?;
+            check_scope(located)?;
+            let blocks = assembly.policy(located, &id, &mapped)?;
             if assembly.all.len() > MAX_RULES {
                 bail!(
                     "{}: the rules grow beyond {} MiB here; convert fewer policies in a run",
@@ -127,16 +146,30 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
                     MAX_RULES >> 20
                 );
             }
+            if let Some(set) = &mut set {
+                set.rules(&blocks);
+            }
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
+    let mut left_out = Vec::new();
+    if let Some(mut set) = set {
+        let mut data = assembly.base.clone();
+        assembly.rules += usize::from(set.fill(&mut data, everywhere(options)));
+        let text = block::tidy(&assembly.templates.render("set", &data)?);
+        assembly.shared.extend(block::shared_names(&text));
+        assembly.all = set.named(&assembly.all);
+        assembly.all.push_str(&text);
+        left_out = set.left_out();
+    }
     let (opening, closing) = assembly.frame(policies, &mapped_policies)?;
-    Ok(Rendered {
-        text: format!("{opening}{}{closing}", assembly.all),
-        sample: format!("{opening}{}{closing}", assembly.sample),
-        rules: assembly.rules + 1,
-        policies: mapped_policies,
-    })
+    let text = format!("{opening}{}{closing}", assembly.all);
+    // where policies decide together, each rule hangs on all of them
+    let sample = match options.access {
+        Some(_) => text.clone(),
+        None => format!("{opening}{}{closing}", assembly.sample),
+    };
+    Ok(Rendered { text, sample, rules: assembly.rules + 1, policies: mapped_policies, left_out })
 }
 
 /// A rules file under way.
@@ -169,11 +202,16 @@ impl<'a> Assembly<'a> {
         })
     }
 
-    /// Adds the macros and rules of one policy.
-    fn policy(&mut self, located: &Located, id: &str, mapped: &[(Field, Mapped)]) -> Result<()> {
+    /// Adds the macros and rules of one policy; gives the fields' blocks.
+    fn policy(
+        &mut self,
+        located: &Located,
+        id: &str,
+        mapped: &[(Field, Mapped)],
+    ) -> Result<Vec<(Field, Rc<Block>)>> {
         let policy = &located.policy;
-        let opening = self.opening(scope(located, self.options)?)?;
-        let mut blocks = Vec::new();
+        let opening = self.opening(scope(policy, self.options))?;
+        let (mut blocks, mut fields) = (Vec::new(), Vec::new());
         let mut new = Vec::new();
         for (field, mapped) in mapped {
             if mapped.refuses.is_none() && mapped.corrects.is_none() {
@@ -191,13 +229,14 @@ impl<'a> Assembly<'a> {
                 new.push(Rc::clone(&block));
             }
             blocks.push(block);
+            fields.push(*field);
         }
         self.shared.extend(opening.shared.iter().cloned());
         write_policy(&policy.name, id, &opening, &blocks, &mut self.all);
         if !new.is_empty() {
             write_policy(&policy.name, id, &opening, &new, &mut self.sample);
         }
-        Ok(())
+        Ok(fields.into_iter().zip(blocks).collect())
     }
 
     /// What a policy's rules stand on, narrowed to a scope.
@@ -229,8 +268,10 @@ impl<'a> Assembly<'a> {
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
-        if key.1.contains(['\u{e000}', '\u{e001}']) {
-            bail!("{place}: {field}: a value holds U+E000 or U+E001, which no template can carry; remove it");
+        if key.1.contains(['\u{e000}', '\u{e001}', block::ADMITTED]) {
+            bail!(
+                "{place}: {field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it"
+            );
         }
         if let Some(length) = mapped.longest().filter(|n| *n > MAX_VALUE) {
             bail!(
@@ -250,9 +291,13 @@ impl<'a> Assembly<'a> {
         if let Value::Object(data) = &mut data {
             data.extend(mapped.data.clone());
         }
+        let number = self.blocks.len();
+        insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
         let rendered =
             self.templates.render(field.name(), &data).with_context(|| format!("{place}: {field}"))?;
-        let block = Rc::new(Block::new(&rendered));
+        let mut block = Block::new(&rendered);
+        block.number = number;
+        let block = Rc::new(block);
         self.blocks.insert(key, Rc::clone(&block));
         Ok((block, true))
     }
@@ -274,7 +319,11 @@ impl<'a> Assembly<'a> {
         let used = used_items(&shared, &named);
         let kept: String =
             shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
-        let engine = if kept.contains("concat(") { ENGINE_WITH_CONCAT } else { ENGINE };
+        let engine = if kept.contains("concat(") || self.all.contains("=concat('system:serviceaccount:', ") {
+            ENGINE_WITH_CONCAT
+        } else {
+            ENGINE
+        };
         Ok((format!("{}{}", header(policies, mapped, engine), block::tidy(&kept)), guard))
     }
 }
@@ -297,6 +346,8 @@ fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], out
 fn base_data(options: &Options) -> Value {
     json!({
         "object": options.object.root(),
+        "stored": options.object == AuditObject::Response,
+        "set": options.access.is_some(),
         "value": false,
         "whole": false,
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
@@ -314,56 +365,60 @@ fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
     }
 }
 
-/// The conditions that narrow a policy's rules to what its user asked for.
-///
-/// # Errors
-/// A namespace that is none, and an image that does not fit.
-fn scope(located: &Located, options: &Options) -> Result<Vec<String>> {
-    let policy = &located.policy;
-    let annotated = |key: &str| format!("{}: metadata.annotations[{key}]", located.place);
-    let quoted = |names: &[String]| names.iter().map(|n| helpers::quote(n)).collect::<Vec<_>>().join(", ");
-    let annotation = |key: &str| -> Vec<String> {
-        let text = policy.annotations.get(key).map(String::as_str).unwrap_or_default();
-        let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-        text.split(',')
-            .map(|n| n.trim().trim_matches(['"', '\'']).to_owned())
-            .filter(|n| !n.is_empty())
-            .collect()
-    };
+/// The names that an annotation of a policy lists: separated by commas, in brackets and quotes or not.
+pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {
+    let text = policy.annotations.get(annotation).map(String::as_str).unwrap_or_default();
+    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
+    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
+}
+
+fn within(namespaces: &[String]) -> String {
+    let quoted: Vec<String> = namespaces.iter().map(|n| helpers::quote(n)).collect();
+    format!("ka.target.namespace in ({})", quoted.join(", "))
+}
+
+/// The conditions that narrow all rules to what the user asked for.
+fn everywhere(options: &Options) -> Vec<String> {
     let mut scope = Vec::new();
-    let asked = [
-        ("--namespace".to_owned(), options.namespaces.clone()),
-        (annotated(NAMESPACES), annotation(NAMESPACES)),
-    ];
-    for (place, names) in asked {
-        namespaces(&place, &names)?;
-        if !names.is_empty() {
-            scope.push(format!("ka.target.namespace in ({})", quoted(&names)));
-        }
+    if !options.namespaces.is_empty() {
+        scope.push(within(&options.namespaces));
     }
-    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     if !options.exclude_namespaces.is_empty() {
-        scope.push(format!("not ka.target.namespace in ({})", quoted(&options.exclude_namespaces)));
+        scope.push(format!("not {}", within(&options.exclude_namespaces)));
+    }
+    scope
+}
+
+/// The conditions that narrow a policy's rules to what its user asked for.
+fn scope(policy: &Policy, options: &Options) -> Vec<String> {
+    let mut scope = everywhere(options);
+    let namespaces = listed_in(policy, NAMESPACES);
+    if !namespaces.is_empty() {
+        scope.insert(usize::from(!options.namespaces.is_empty()), within(&namespaces));
     }
     let images: Vec<String> =
-        annotation(IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
+        listed_in(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
     if !images.is_empty() {
         let spec = format!("jevt.value[{}/spec]", options.object.root());
-        let mut checks = Vec::new();
-        for image in images {
-            let expression = format!(".*\"image\":\"{image}[:@\"].*");
-            if expression.len() > helpers::MAX_LITERAL {
-                bail!(
-                    "{}: an image of {} bytes does not fit in a condition; shorten it",
-                    annotated(IMAGES),
-                    image.len()
-                );
-            }
-            checks.push(format!("{spec} regex {}", helpers::quote(&expression)));
-        }
-        scope.push(format!("({})", checks.join(" or ")));
+        let one = |image: &String| {
+            format!("{spec} regex {}", helpers::quote(&format!(".*\"image\":\"{image}[:@\"].*")))
+        };
+        scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
     }
-    Ok(scope)
+    scope
+}
+
+/// Refuses what a policy is narrowed to by annotations and cannot be.
+fn check_scope(located: &Located) -> Result<()> {
+    let place = |key: &str| format!("{}: metadata.annotations[{key}]", located.place);
+    namespaces(&place(NAMESPACES), &listed_in(&located.policy, NAMESPACES))?;
+    for image in listed_in(&located.policy, IMAGES) {
+        let length = pattern::literal(&pattern::json_text(&image)).len();
+        if length + r#".*"image":"[:@"].*"#.len() > helpers::MAX_LITERAL {
+            bail!("{}: an image of {length} bytes does not fit in a condition; shorten it", place(IMAGES));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses what can be no namespace.
@@ -372,6 +427,42 @@ fn namespaces(place: &str, names: &[String]) -> Result<()> {
         Some(problem) => bail!("{place}: {problem}"),
         None => Ok(()),
     }
+}
+
+/// Do all rules look at pods of this namespace, as far as the user narrowed them?
+pub fn in_scope_of_all(options: &Options, namespace: &str) -> bool {
+    let lists = |names: &[String]| names.iter().any(|n| n == namespace);
+    (options.namespaces.is_empty() || lists(&options.namespaces)) && !lists(&options.exclude_namespaces)
+}
+
+/// Do the rules of a policy look at this pod, as far as options and annotations narrow them?
+pub fn in_scope(policy: &Policy, options: &Options, pod: &Value, namespace: &str) -> bool {
+    let (namespaces, images) = (listed_in(policy, NAMESPACES), listed_in(policy, IMAGES));
+    let used = |wanted: &String| {
+        ["initContainers", "containers"].into_iter().any(|list| {
+            let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
+            containers.into_iter().flatten().filter_map(|c| c.get("image")?.as_str()).any(|image| {
+                image.strip_prefix(wanted.as_str()).is_some_and(|r| r.is_empty() || r.starts_with([':', '@']))
+            })
+        })
+    };
+    in_scope_of_all(options, namespace)
+        && (namespaces.is_empty() || namespaces.iter().any(|n| n == namespace))
+        && (images.is_empty() || images.iter().any(used))
+}
+
+/// A condition: the field is this name.
+pub fn condition_of_name(field: &str, name: &str) -> String {
+    format!("{field}={}", usable::word(name))
+}
+
+/// A condition: the field is this text, followed by what `rest` matches.
+pub fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
+    let pattern = format!("{}{rest}", pattern::literal(text));
+    if pattern.len() > helpers::MAX_LITERAL {
+        return format!("{field} startswith {}", helpers::quote(text));
+    }
+    format!("{field} regex {}", helpers::quote(&pattern))
 }
 
 /// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what

@@ -24,6 +24,7 @@ embedded![
     "lost_default",
     "output",
     "incomplete",
+    "set",
     "privileged",
     "defaultAddCapabilities",
     "requiredDropCapabilities",

@@ -1,5 +1,20 @@
-//! What the user is told of a conversion: the summary, and the table of `explain`.
+//! What the user is told of a conversion: the summary, the table of `explain`, and the reports.
 
+pub mod diff;
+mod escape;
+mod findings;
+mod github;
+mod html;
+mod markdown;
+pub mod model;
+mod output;
+pub mod pss;
+mod sarif;
+mod text;
+
+mod prediction;
+
+pub use prediction::{exceptions, prediction};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -7,8 +22,10 @@ use crate::problem::{cut, is_plain, printable};
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
-use crate::render::{AuditObject, Rendered};
+use crate::render::{AuditObject, Options, Rendered};
 use crate::restrictions::{Mapped, map};
+pub use model::Report;
+pub use output::{Format, Outputs, old_text, prepare};
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +54,7 @@ impl Fidelity {
 
 /// How faithfully rules over `object` detect `field` of `policy`.
 pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fidelity {
-    if mapped.refuses.is_none() && mapped.corrects.is_none() {
+    if mapped.refuses.is_none() && mapped.corrects.is_none() && mapped.alerts_as.is_none() {
         return Fidelity::Unrestricted;
     }
     if let Some(reason) = unusable(policy) {
@@ -54,11 +71,11 @@ const REQUEST_LOSES: &str =
     "the request lacks what webhooks and defaults add; a patch shows only its own part";
 
 /// What the conversion amounts to, in a few lines.
-pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> String {
+pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
     let (mut exact, mut approximate, mut undetectable, mut unrestricted) = (0, 0, 0, 0);
     for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
         for (_, mapped) in fields {
-            match fidelity(&located.policy, mapped, object) {
+            match fidelity(&located.policy, mapped, options.object) {
                 Fidelity::Exact => exact += 1,
                 Fidelity::Approximate(_) => approximate += 1,
                 Fidelity::Undetectable(_) => undetectable += 1,
@@ -71,10 +88,36 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, object: AuditObject) 
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    if !inventory.passed_over.is_empty() {
-        let _ = write!(text, "\npassed over: {}", kinds(&inventory.passed_over));
+    // what the conversion used was not passed over
+    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
+    let passed_over: BTreeMap<String, usize> = inventory
+        .passed_over
+        .iter()
+        .filter(|(kind, _)| !read(kind))
+        .map(|(kind, n)| (kind.clone(), *n))
+        .collect();
+    if !passed_over.is_empty() {
+        let _ = write!(text, "\npassed over: {}", kinds(&passed_over));
     }
-    text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
+    match &options.access {
+        None => {
+            text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
+        }
+        Some(access) => {
+            let _ = write!(
+                text,
+                "\nscope: RBAC of {} and {}, of which {} {} a policy; --no-rbac turns it off",
+                counted(access.roles, "role", "roles"),
+                counted(access.bindings, "binding", "bindings"),
+                access.granting,
+                if access.granting == 1 { "grants" } else { "grant" },
+            );
+        }
+    }
+    for name in &rendered.left_out {
+        let _ =
+            write!(text, "\nleft out: {name:?} may use a policy, but no Falco condition can hold the name");
+    }
     text
 }
 
@@ -91,6 +134,10 @@ pub(crate) fn kinds(found: &BTreeMap<String, usize>) -> String {
 /// The most kinds to name.
 const MOST_KINDS: usize = 20;
 
+/// The kinds that say who may use a policy.
+const RBAC: [&str; 6] =
+    ["ClusterRole", "ClusterRoleBinding", "Namespace", "Role", "RoleBinding", "ServiceAccount"];
+
 fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
@@ -104,7 +151,7 @@ pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
         if let Some(reason) = unusable(policy) {
             let _ = writeln!(text, "unusable: {reason}");
         }
-        let mut rows = vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "LOST"].map(str::to_owned)];
+        let mut rows = vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "NO LONGER"].map(str::to_owned)];
         rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), object)));
         text.push_str(&table(&rows));
         text.push('\n');
@@ -117,17 +164,14 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
     let detected = !matches!(fidelity, Fidelity::Undetectable(_) | Fidelity::Unrestricted);
     let alerts = match (&mapped.refuses, &mapped.corrects) {
         _ if !detected => mapped.note.clone().unwrap_or_else(|| "-".to_owned()),
+        (None, None) => mapped.alerts_as.map_or_else(String::new, |field| format!("Lost Default ({field})")),
         (Some(_), Some(_)) => "Violation, Lost Default".to_owned(),
         (Some(_), None) => "Violation".to_owned(),
         _ => "Lost Default".to_owned(),
     };
-    let lost = match (&mapped.refuses, &mapped.corrects) {
-        (Some(_), Some(_)) => "refusal and correction",
-        (Some(_), None) => "refusal",
-        (None, Some(_)) => "correction",
-        (None, None) => "-",
-    };
-    [field.name().to_owned(), mapped.value.clone(), alerts, fidelity.name().to_owned(), lost.to_owned()]
+    let lost: Vec<&str> = model::lost(mapped).into_iter().map(model::Lost::name).collect();
+    let lost = if lost.is_empty() { "-".to_owned() } else { lost.join(", ") };
+    [field.name().to_owned(), mapped.value.clone(), alerts, fidelity.name().to_owned(), lost]
 }
 
 /// Rows in columns; control characters of manifests do not reach the terminal.

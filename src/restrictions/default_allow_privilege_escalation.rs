@@ -3,11 +3,14 @@
 //! Both fields fill in the same field of the pod; the alert bears that one's name.
 
 use super::Mapped;
-use crate::psp::Policy;
+use crate::psp::{Field, Policy};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     match policy.spec.default_allow_privilege_escalation {
-        Some(value) => Mapped::value(value.to_string()).note("alerts as Lost Default (allowPrivilegeEscalation)"),
+        Some(value) => Mapped {
+            alerts_as: Some(Field::AllowPrivilegeEscalation),
+            ..Mapped::value(value.to_string()).note("alerts as Lost Default (allowPrivilegeEscalation)")
+        },
         None => Mapped::value("unset"),
     }
 }

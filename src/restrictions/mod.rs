@@ -59,6 +59,8 @@ pub struct Mapped {
     pub corrects: Option<String>,
     /// What the field leaves to another one, where it makes no rule of its own.
     pub note: Option<String>,
+    /// The field whose alerts tell of this one, where both fill in the same field of the pod.
+    pub alerts_as: Option<Field>,
     /// What the template needs beyond that.
     pub data: Map<String, Value>,
 }

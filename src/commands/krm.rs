@@ -1,0 +1,179 @@
+//! `krm`: a function of kustomize and kpt that adds the rules of the policies among the items.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Map, Value};
+
+use super::{Exit, configured, make};
+use crate::config::Config;
+use crate::findings::{Finding, Kind, findings};
+use crate::krm::{Changes, FILE, List, Severity};
+use crate::problem::Problem;
+use crate::read;
+use crate::{report, wrap};
+
+/// The most bytes of a list.
+const MOST: u64 = 256 << 20;
+
+/// Reads a ResourceList, and writes it with the rules. What fails is told on `err` too, since kustomize shows no results.
+pub(super) fn run(input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+    let mut text = String::new();
+    input.take(MOST + 1).read_to_string(&mut text).context("standard input")?;
+    if text.len() as u64 > MOST {
+        bail!("stdin: larger than {} MiB; split it", MOST >> 20);
+    }
+    let list = List::parse(&text)?;
+    let (changes, exit) = match transform(&list, &text, err) {
+        Ok((changes, failed)) => (changes, if failed { Exit::Findings } else { Exit::Done }),
+        Err(failures) => {
+            let results = failures.iter().map(|failure| failure.result(&list)).collect();
+            (Changes { results, ..Changes::default() }, Exit::Findings)
+        }
+    };
+    for result in changes.results.iter().filter(|result| is_error(result)) {
+        writeln!(err, "{}", told(result))?;
+    }
+    out.write_all(list.changed(&changes).as_bytes()).context("standard output")?;
+    Ok(exit)
+}
+
+/// Why nothing was made.
+enum Failure {
+    Problem(Problem),
+    Other(anyhow::Error),
+}
+
+impl Failure {
+    fn result(&self, list: &List<'_>) -> Value {
+        match self {
+            Failure::Problem(problem) => of_problem(list, Severity::Error, problem),
+            Failure::Other(error) => list.result(Severity::Error, &format!("{error:#}"), None, ""),
+        }
+    }
+}
+
+/// What the rules change in the list; and whether a finding fails it.
+fn transform(list: &List<'_>, text: &str, err: &mut dyn Write) -> Result<(Changes, bool), Vec<Failure>> {
+    let problems = |problems: Vec<Problem>| problems.into_iter().map(Failure::Problem).collect::<Vec<_>>();
+    let other = |error| vec![Failure::Other(error)];
+    let config = list.config().map_err(problems)?;
+    let options = read::Options { strict: config.strict };
+    let inventory = read::read_text(FILE, text, &options).map_err(problems)?;
+    if inventory.policies.is_empty() {
+        let message = "no PodSecurityPolicy among the items, so no rules";
+        let results = vec![list.result(Severity::Warning, message, None, "")];
+        return Ok((Changes { results, ..Changes::default() }, false));
+    }
+    let (rules, _) = configured(&config, Path::new("")).map_err(other)?;
+    let made = make(&inventory, &rules, err).map_err(other)?;
+    let objects =
+        wrap::objects(config.format, made.file, &made.rendered.text, &config.object).map_err(other)?;
+    let mut changes = Changes::default();
+    let items = list.items();
+    for object in objects {
+        put(object, &items, &config, &mut changes).map_err(other)?;
+    }
+    if config.remove_policies {
+        let policies = items.iter().enumerate().filter(|(_, item)| is_policy(item));
+        changes.items.extend(policies.map(|(n, _)| (n, None)));
+    }
+    let found = findings(&inventory, &made.rendered, made.options.object);
+    let fails = |finding: &Finding| config.fail_on.contains(&finding.kind);
+    changes.results = found
+        .iter()
+        .map(|finding| match finding.kind {
+            _ if fails(finding) => of_problem(list, Severity::Error, &finding.problem),
+            Kind::Approximate => of_problem(list, Severity::Info, &finding.problem),
+            _ => of_problem(list, Severity::Warning, &finding.problem),
+        })
+        .collect();
+    let summary = report::summary(&inventory, &made.rendered, &made.options);
+    let first = summary.lines().next().unwrap_or_default();
+    changes.results.push(list.result(Severity::Info, first, None, ""));
+    Ok((changes, found.iter().any(fails)))
+}
+
+/// Adds our object, or puts it in the place of the one from an earlier run, whose metadata stays.
+fn put(new: Value, items: &[Value], config: &Config, changes: &mut Changes) -> Result<()> {
+    let text =
+        |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let same = |item: &&Value| {
+        ["/apiVersion", "/kind", "/metadata/name"].iter().all(|at| text(item, at) == text(&new, at))
+            && (config.object.namespace.is_none()
+                || text(item, "/metadata/namespace") == config.object.namespace)
+    };
+    let Some((n, old)) = items.iter().enumerate().find(|(_, item)| same(item)) else {
+        changes.added.push(new);
+        return Ok(());
+    };
+    let annotation = |item: &Value| item.get("metadata")?.get("annotations")?.get(wrap::ANNOTATION).cloned();
+    if annotation(old) != annotation(&new) {
+        bail!(
+            "the {} {} among the items was not made by psp2falco; name another in functionConfig (outputs.name)",
+            text(old, "/kind").unwrap_or_default(),
+            text(old, "/metadata/name").unwrap_or_default(),
+        );
+    }
+    let merged = merged(old, &new);
+    if merged != *old {
+        changes.items.insert(n, Some(merged));
+    }
+    Ok(())
+}
+
+/// `old` with the labels, annotations and contents of `new`.
+fn merged(old: &Value, new: &Value) -> Value {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
+    let mut merged = old.clone();
+    for (key, value) in new {
+        let metadata = merged.get(key).and_then(Value::as_object).filter(|_| key == "metadata");
+        let value = match (metadata, value) {
+            (Some(metadata), Value::Object(value)) => Value::Object(merged_metadata(metadata, value)),
+            _ => value.clone(),
+        };
+        merged.insert(key.clone(), value);
+    }
+    Value::Object(merged)
+}
+
+fn merged_metadata(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, Value> {
+    let mut metadata = old.clone();
+    for (key, value) in new {
+        match (metadata.get_mut(key), value) {
+            (Some(Value::Object(present)), Value::Object(value)) => present.extend(value.clone()),
+            _ => {
+                metadata.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    metadata
+}
+
+fn is_policy(item: &Value) -> bool {
+    item.get("kind").is_some_and(|kind| kind == "PodSecurityPolicy")
+}
+
+fn is_error(result: &Value) -> bool {
+    result.get("severity").is_some_and(|severity| severity == Severity::Error.name())
+}
+
+/// A result as a line: the file, where there is one, and the message.
+fn told(result: &Value) -> String {
+    let text = |pointer: &str| result.pointer(pointer).and_then(Value::as_str);
+    let message = text("/message").unwrap_or_default();
+    match text("/file/path").or_else(|| text("/resourceRef/name")) {
+        Some(place) => format!("{place}: {message}"),
+        None => message.to_owned(),
+    }
+}
+
+/// A result with the object, field and file that a problem is about.
+fn of_problem(list: &List<'_>, severity: Severity, problem: &Problem) -> Value {
+    let message = match problem.path.as_str() {
+        "" => problem.message.clone(),
+        path => format!("{path}: {}", problem.message),
+    };
+    list.result(severity, &message, Some(&problem.place), &problem.path)
+}

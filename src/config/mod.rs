@@ -1,0 +1,126 @@
+//! `psp2falco.yaml`: how a repository wants its rules made, in a file of its own.
+//!
+//! The same keys stand in the `spec` of a KRM function's configuration, less those that name files. The schema that
+//! [`SCHEMA`] holds says the same for editors; a test holds the two together.
+
+mod decode;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use crate::cli::{AuditObject, Input, Output, Rules, Wrapper};
+use crate::findings::Kind;
+use crate::problem::Problem;
+use crate::read::node::Node;
+use crate::wrap::{Format, Object};
+use decode::Decoder;
+
+/// The JSON Schema (2020-12) of the file.
+pub const SCHEMA: &str = include_str!("schema.json");
+
+/// The name that is looked for when none is given.
+pub const FILE: &str = "psp2falco.yaml";
+
+/// The kind of a KRM function's configuration; its `spec` holds the keys.
+pub const KIND: &str = "Psp2Falco";
+
+/// What the file says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Files and folders with policies, relative to the folder of the file.
+    pub sources: Vec<String>,
+    /// Only pods of these namespaces; empty: of all.
+    pub namespaces: Vec<String>,
+    /// No pods of these namespaces.
+    pub exclude_namespaces: Vec<String>,
+    /// Where rules go: a file or folder, relative to the folder of the file.
+    pub rules: String,
+    /// What rules are put into.
+    pub format: Format,
+    /// The object that carries the rules, if the format is one.
+    pub object: Object,
+    /// Refuse policies that lack what the API server required.
+    pub strict: bool,
+    /// Which object of an audit event to judge; as the command line has it when left out.
+    pub audit_object: Option<AuditObject>,
+    /// How many containers to count; as the command line has it when left out.
+    pub max_containers: Option<u16>,
+    /// How many volumes to number; as the command line has it when left out.
+    pub max_volumes: Option<u16>,
+    /// A folder of templates, relative to the folder of the file.
+    pub templates: Option<String>,
+    /// The kinds of findings that fail a run.
+    pub fail_on: Vec<Kind>,
+    /// KRM only: take the policies out of the items.
+    pub remove_policies: bool,
+}
+
+/// Who reads the keys: some make sense for one only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// `generate`, from a file.
+    Generate,
+    /// `krm`, from a function's configuration.
+    Function,
+}
+
+impl Config {
+    /// Reads the text of a file called `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        decode::single_document(file, text, |node| Self::of_node(node, file, "", Reader::Generate))
+    }
+
+    /// Reads the keys of a mapping that stands at `path` of its document.
+    pub(crate) fn of_node(
+        node: &Node<'_>,
+        file: &str,
+        path: &str,
+        reader: Reader,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut decoder = Decoder::new(file, reader);
+        decoder.root(node, path);
+        decoder.finish()
+    }
+
+    /// Reads the `data` of a ConfigMap: the keys without their sections, lists separated by commas.
+    pub(crate) fn of_data(node: &Node<'_>, file: &str, path: &str) -> Result<Self, Vec<Problem>> {
+        let mut decoder = Decoder::new(file, Reader::Function);
+        decoder.data(node, path);
+        decoder.finish()
+    }
+
+    /// The command line that reads the same, from the folder `base`.
+    pub(crate) fn input(&self, base: &Path) -> Input {
+        Input { paths: self.sources.iter().map(|source| base.join(source)).collect(), strict: self.strict }
+    }
+
+    /// The command line that makes the same rules. What the file does not say is as `convert` has it.
+    pub(crate) fn apply(&self, base: &Path, rules: &mut Rules, output: &mut Output) {
+        rules.namespace.clone_from(&self.namespaces);
+        rules.exclude_namespace.clone_from(&self.exclude_namespaces);
+        rules.audit_object = self.audit_object.unwrap_or(rules.audit_object);
+        rules.max_containers = self.max_containers.unwrap_or(rules.max_containers);
+        rules.max_volumes = self.max_volumes.unwrap_or(rules.max_volumes);
+        rules.templates = self.templates.as_ref().map(|templates| base.join(templates));
+        output.output = Some(base.join(&self.rules)).filter(|_| !self.rules.is_empty());
+        output.wrapper = Wrapper {
+            format: self.format,
+            object_name: self.object.name.clone(),
+            object_namespace: self.object.namespace.clone(),
+            object_label: self.object.labels.clone().into_iter().collect(),
+            rulesfile_inline: self.object.inline,
+        };
+    }
+}
+
+/// The words of a choice on the command line, which are those of the file.
+pub(crate) fn words<T: ValueEnum>() -> Vec<String> {
+    T::value_variants()
+        .iter()
+        .filter_map(|value| value.to_possible_value().map(|word| word.get_name().to_owned()))
+        .collect()
+}

@@ -1,0 +1,86 @@
+//! What a pipeline may want to stop at: `--fail-on`.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::problem::Problem;
+use crate::psp::validity::unusable;
+use crate::read::Inventory;
+use crate::render::{AuditObject, Rendered};
+use crate::report::{Fidelity, fidelity};
+
+/// The kinds of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Kind {
+    /// A field that restricts and has no alert.
+    Undetectable,
+    /// A field whose alerts may differ from what admission did.
+    Approximate,
+    /// A policy that admission could not use.
+    Unusable,
+    /// A warning of the reader.
+    Warning,
+}
+
+impl Kind {
+    /// All kinds, in the order in which they are listed.
+    pub const ALL: [Kind; 4] = [Kind::Undetectable, Kind::Approximate, Kind::Unusable, Kind::Warning];
+
+    /// The word on the command line and in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Undetectable => "undetectable",
+            Kind::Approximate => "approximate",
+            Kind::Unusable => "unusable",
+            Kind::Warning => "warning",
+        }
+    }
+}
+
+/// One finding and its place in the input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its kind.
+    pub kind: Kind,
+    /// The policy that it is about; empty where none is known.
+    pub policy: String,
+    /// What and where.
+    pub problem: Problem,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.problem)
+    }
+}
+
+/// All findings of what was read and made of it, policy by policy; the reader's warnings come last.
+pub fn findings(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (located, (name, fields)) in inventory.policies.iter().zip(&rendered.policies) {
+        let mut add = |kind: Kind, path: &str, reason: &str| {
+            let message = format!("{} in the policy {name:?}: {reason}", kind.name());
+            let problem = Problem { place: located.place.clone(), path: path.to_owned(), message };
+            found.push(Finding { kind, policy: name.clone(), problem });
+        };
+        if let Some(reason) = unusable(&located.policy) {
+            add(Kind::Unusable, "", &reason);
+            add(Kind::Undetectable, "", "admission could not use it, so it has no rules");
+            continue;
+        }
+        for (field, mapped) in fields {
+            match fidelity(&located.policy, mapped, object) {
+                Fidelity::Undetectable(reason) => add(Kind::Undetectable, field.name(), &reason),
+                Fidelity::Approximate(reason) => add(Kind::Approximate, field.name(), reason),
+                Fidelity::Exact | Fidelity::Unrestricted => {}
+            }
+        }
+    }
+    found.extend(inventory.warnings.iter().map(|warning| Finding {
+        kind: Kind::Warning,
+        policy: String::new(),
+        problem: Problem { message: format!("warning: {}", warning.message), ..warning.clone() },
+    }));
+    found
+}

@@ -1,0 +1,382 @@
+//! What the rules would say of pods that run today, were they made anew: which workloads would alert, and under which
+//! rules.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::access::{self, Access, Request};
+use crate::psp::admission::{Judgement, Verdict, judge};
+use crate::psp::set::{Decision, changes_under_all, choose};
+use crate::psp::validity::unusable;
+use crate::psp::{Field, Policy};
+use crate::read::Inventory;
+use crate::render::{IMAGES, NAMESPACES, Options, in_scope, in_scope_of_all};
+
+/// What owns pods: the object that a person would change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Workload {
+    /// The namespace.
+    pub namespace: String,
+    /// The kind: `Deployment`, `CronJob`, …; `Node` for static pods; `Pod` for pods that nothing owns.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+}
+
+impl std::fmt::Display for Workload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.kind == "Node" { "static pod" } else { &self.kind };
+        write!(f, "{kind} {}/{}", self.namespace, self.name)
+    }
+}
+
+/// An alert on a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Alert<'p> {
+    /// A policy refuses a field.
+    Violation(&'p str, Field),
+    /// A policy filled in a field.
+    LostDefault(&'p str, Field),
+    /// No policy could be used.
+    NoUsablePolicy,
+}
+
+impl Alert<'_> {
+    /// The name of the rule that alerts.
+    pub fn rule(&self) -> String {
+        match self {
+            Alert::Violation(policy, field) => format!("PSP {policy} Violation ({field})"),
+            Alert::LostDefault(policy, field) => format!("PSP {policy} Lost Default ({field})"),
+            Alert::NoUsablePolicy => "PSP No Usable Policy".to_owned(),
+        }
+    }
+}
+
+/// What would alert of one workload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Finding<'p> {
+    /// How many of its pods would alert.
+    pub pods: usize,
+    /// The alerts on any of them.
+    pub alerts: BTreeSet<Alert<'p>>,
+    /// How events tell its pods: each a condition.
+    pub known_by: BTreeSet<String>,
+}
+
+/// What would alert.
+#[derive(Debug, Clone, Default)]
+pub struct Prediction<'p> {
+    /// How many pods there were that had not ended.
+    pub pods: usize,
+    /// How many workloads they belong to.
+    pub workloads: usize,
+    /// The workloads that would alert.
+    pub findings: BTreeMap<Workload, Finding<'p>>,
+}
+
+/// Predicts the alerts on all pods of an inventory.
+pub fn predict<'p>(inventory: &'p Inventory, options: &'p Options) -> Prediction<'p> {
+    let mut predictor = Predictor::new(inventory.policies.iter().map(|p| &p.policy), options);
+    for object in inventory.objects.iter().filter(|o| o.kind == "Pod") {
+        predictor.add(&object.value);
+    }
+    predictor.finish()
+}
+
+/// Predicts pod by pod; keeps no pod.
+pub struct Predictor<'p> {
+    policies: Vec<&'p Policy>,
+    options: &'p Options,
+    /// Whether a policy's rules are narrowed, so that each pod is asked.
+    narrowed: bool,
+    /// Judgements by what admission saw of a pod.
+    judged: HashMap<String, Rc<Vec<Judgement>>>,
+    /// Which policies may be used, by requester, namespace and service account.
+    usable: HashMap<(&'static str, String, String), Rc<Vec<bool>>>,
+    seen: BTreeSet<Workload>,
+    prediction: Prediction<'p>,
+}
+
+impl<'p> Predictor<'p> {
+    /// A prediction for these policies, in the order of their names, with the rules that `options` make.
+    pub fn new(policies: impl IntoIterator<Item = &'p Policy>, options: &'p Options) -> Self {
+        let policies: Vec<&Policy> = policies.into_iter().filter(|p| unusable(p).is_none()).collect();
+        let annotated = |p: &&Policy| [IMAGES, NAMESPACES].iter().any(|a| p.annotations.contains_key(*a));
+        let narrowed = policies.iter().any(annotated)
+            || !options.namespaces.is_empty()
+            || !options.exclude_namespaces.is_empty();
+        Self {
+            policies,
+            options,
+            narrowed,
+            judged: HashMap::new(),
+            usable: HashMap::new(),
+            seen: BTreeSet::new(),
+            prediction: Prediction::default(),
+        }
+    }
+
+    /// Takes in a pod (`v1.Pod`); one that has ended does not count.
+    pub fn add(&mut self, pod: &Value) {
+        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        if matches!(text("/status/phase"), "Succeeded" | "Failed") {
+            return;
+        }
+        let namespace =
+            if text("/metadata/namespace").is_empty() { "default" } else { text("/metadata/namespace") };
+        let owner = Owner::of(pod);
+        let workload = owner.workload(pod, namespace);
+        self.prediction.pods += 1;
+        let alerts = self.alerts(pod, namespace, &owner);
+        if !alerts.is_empty() {
+            let finding = self.prediction.findings.entry(workload.clone()).or_default();
+            finding.pods += 1;
+            finding.alerts.extend(alerts);
+            finding.known_by.insert(owner.condition(pod, namespace, self.options.object.root()));
+        }
+        self.seen.insert(workload);
+    }
+
+    /// What was predicted.
+    pub fn finish(mut self) -> Prediction<'p> {
+        self.prediction.workloads = self.seen.len();
+        self.prediction
+    }
+
+    fn alerts(&mut self, pod: &Value, namespace: &str, owner: &Owner<'_>) -> Vec<Alert<'p>> {
+        let judgements = self.judgements(pod);
+        let judged = self.policies.iter().copied().zip(judgements.iter());
+        let options = self.options;
+        let narrowed = self.narrowed;
+        let within = |policy: &Policy| !narrowed || in_scope(policy, options, pod, namespace);
+        let mut alerts = Vec::new();
+        let Some(access) = &options.access else {
+            for (policy, judgement) in judged.filter(|(p, _)| within(p)) {
+                alerts.extend(of_policy(policy, judgement));
+            }
+            return alerts;
+        };
+        let usable =
+            usable(&mut self.usable, &self.policies, access, owner, namespace, access::service_account(pod));
+        let judged = judged.zip(usable.iter()).filter(|(_, usable)| **usable);
+        let judged = judged.map(|((policy, judgement), _)| (policy, judgement.clone())).collect();
+        match choose(judged, changes_under_all(pod)) {
+            Decision::NoneUsable if in_scope_of_all(options, namespace) => {
+                alerts.push(Alert::NoUsablePolicy);
+            }
+            Decision::NoneUsable => {}
+            Decision::Admitted(policy, fields) if within(policy) => {
+                alerts.extend(fields.into_iter().map(|f| Alert::LostDefault(&policy.name, f)));
+            }
+            Decision::Admitted(..) => {}
+            Decision::Refused(refused) => {
+                for (policy, fields) in refused.into_iter().filter(|(p, _)| within(p)) {
+                    alerts.extend(fields.into_iter().map(|f| Alert::Violation(&policy.name, f)));
+                }
+            }
+        }
+        alerts
+    }
+
+    /// What each policy makes of a pod as its controller would make it anew: without ephemeral containers.
+    fn judgements(&mut self, pod: &Value) -> Rc<Vec<Judgement>> {
+        let key = seen_of(pod);
+        if let Some(judgements) = self.judged.get(&key) {
+            return Rc::clone(judgements);
+        }
+        let mut anew = pod.clone();
+        if let Some(spec) = anew.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("ephemeralContainers");
+        }
+        let judgements = Rc::new(self.policies.iter().map(|p| judge(p, &anew)).collect());
+        self.judged.insert(key, Rc::clone(&judgements));
+        judgements
+    }
+}
+
+/// The alerts of a policy that stands alone.
+fn of_policy<'p>(policy: &'p Policy, judgement: &Judgement) -> Vec<Alert<'p>> {
+    let alert = |field: &Field| match judgement.verdict {
+        Verdict::Denied => Alert::Violation(&policy.name, *field),
+        _ => Alert::LostDefault(&policy.name, *field),
+    };
+    judgement.fields.iter().map(alert).collect()
+}
+
+fn usable(
+    known: &mut HashMap<(&'static str, String, String), Rc<Vec<bool>>>,
+    policies: &[&Policy],
+    access: &Access,
+    owner: &Owner<'_>,
+    namespace: &str,
+    service_account: &str,
+) -> Rc<Vec<bool>> {
+    let controller = owner.controller();
+    let key = (controller, namespace.to_owned(), service_account.to_owned());
+    // each node asks for its own pods, under its own name
+    if let Some(usable) = known.get(&key).filter(|_| owner.kind != "Node") {
+        return Rc::clone(usable);
+    }
+    let (user, groups) = owner.requester();
+    let request = Request { user: &user, groups: &groups, namespace, service_account };
+    let usable: Rc<Vec<bool>> =
+        Rc::new(policies.iter().map(|p| access.admits_under(&p.name, &request)).collect());
+    known.insert(key, Rc::clone(&usable));
+    usable
+}
+
+/// What of a pod admission looked at, as text: pods alike in it are judged alike.
+fn seen_of(pod: &Value) -> String {
+    let mut key = String::new();
+    let Some(spec) = pod.get("spec") else { return key };
+    let mut note = |value: Option<&Value>| {
+        if let Some(value) = value {
+            let _ = write!(key, "{value}");
+        }
+        key.push('\n');
+    };
+    for name in ["securityContext", "hostNetwork", "hostPID", "hostIPC", "runtimeClassName"] {
+        note(spec.get(name));
+    }
+    let volumes = || spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
+    let mounts_count = volumes().any(|v| v.get("hostPath").is_some());
+    for volume in volumes() {
+        for (name, value) in volume.as_object().into_iter().flatten() {
+            if name != "name" || mounts_count {
+                note(Some(&Value::String(name.clone())));
+                note(Some(value));
+            }
+        }
+    }
+    for list in ["initContainers", "containers"] {
+        note(None);
+        for container in spec.get(list).and_then(Value::as_array).into_iter().flatten() {
+            for name in ["name", "securityContext", "ports"] {
+                note(container.get(name));
+            }
+            note(container.get("volumeMounts").filter(|_| mounts_count));
+        }
+    }
+    for (name, value) in pod.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten()
+    {
+        if name.contains("apparmor") || name.contains("seccomp") {
+            note(Some(&Value::String(name.clone())));
+            note(Some(value));
+        }
+    }
+    key
+}
+
+/// What a pod's owner reference says.
+struct Owner<'a> {
+    kind: &'a str,
+    name: &'a str,
+    /// Where the reference stands among the pod's.
+    index: usize,
+}
+
+impl<'a> Owner<'a> {
+    fn of(pod: &'a Value) -> Self {
+        let references = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let references = || references.into_iter().flatten().enumerate();
+        let controls = |r: &Value| r.get("controller").and_then(Value::as_bool) == Some(true);
+        let owner = references().find(|(_, r)| controls(r)).or_else(|| references().next());
+        let text = |key: &str| owner.and_then(|(_, r)| r.get(key)?.as_str()).unwrap_or_default();
+        Self { kind: text("kind"), name: text("name"), index: owner.map_or(0, |(i, _)| i) }
+    }
+
+    fn workload(&self, pod: &Value, namespace: &str) -> Workload {
+        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let of = |kind: &str, name: &str| Workload {
+            namespace: namespace.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+        };
+        match self.kind {
+            "" => match text("/metadata/generateName") {
+                "" => of("Pod", text("/metadata/name")),
+                prefix => of("Pod", &format!("{prefix}*")),
+            },
+            "Node" => {
+                let name = text("/metadata/name");
+                of("Node", name.strip_suffix(self.name).and_then(|n| n.strip_suffix('-')).unwrap_or(name))
+            }
+            _ => match (self.deployment(pod), self.cron_job()) {
+                (Some(deployment), _) => of("Deployment", deployment),
+                (_, Some(cron_job)) => of("CronJob", cron_job),
+                _ => of(self.kind, self.name),
+            },
+        }
+    }
+
+    /// The Deployment that a ReplicaSet belongs to, by the hash of its template.
+    fn deployment(&self, pod: &Value) -> Option<&'a str> {
+        let hash = pod.pointer("/metadata/labels/pod-template-hash").and_then(Value::as_str)?;
+        let of = self.name.strip_suffix(hash)?.strip_suffix('-')?;
+        (self.kind == "ReplicaSet" && !hash.is_empty()).then_some(of)
+    }
+
+    /// The CronJob that a Job belongs to, by the time in its name (minutes, in old releases seconds).
+    fn cron_job(&self) -> Option<&'a str> {
+        let (of, time) = self.name.rsplit_once('-')?;
+        let is_time = (8..=10).contains(&time.len()) && time.bytes().all(|b| b.is_ascii_digit());
+        (self.kind == "Job" && is_time).then_some(of)
+    }
+
+    /// The service account of the controller that makes such pods, in kube-system; empty where it is not known.
+    fn controller(&self) -> &'static str {
+        match self.kind {
+            "ReplicaSet" => "replicaset-controller",
+            "ReplicationController" => "replication-controller",
+            "DaemonSet" => "daemon-set-controller",
+            "StatefulSet" => "statefulset-controller",
+            "Job" => "job-controller",
+            _ => "",
+        }
+    }
+
+    /// Who asks for such a pod: its controller, the node for static pods; somebody without rights where not known.
+    fn requester(&self) -> (String, Vec<String>) {
+        match (self.kind, self.controller()) {
+            ("Node", _) => {
+                let groups = ["system:nodes", access::AUTHENTICATED].map(str::to_owned);
+                (format!("system:node:{}", self.name), groups.to_vec())
+            }
+            (_, "") => (String::new(), Vec::new()),
+            (_, controller) => (
+                access::account_user("kube-system", controller),
+                access::account_groups("kube-system").to_vec(),
+            ),
+        }
+    }
+
+    /// How an event tells a pod of this workload: by the owner that controllers write, else by its name.
+    fn condition(&self, pod: &Value, namespace: &str, object: &str) -> String {
+        use crate::render::{condition_of_name, condition_of_pattern};
+        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let (name, generated) = (text("/metadata/name"), text("/metadata/generateName"));
+        let namespace = condition_of_name("ka.target.namespace", namespace);
+        let reference = format!("{object}/metadata/ownerReferences/{}", self.index);
+        let kind = condition_of_name(&format!("jevt.value[{reference}/kind]"), self.kind);
+        let owner = format!("jevt.value[{reference}/name]");
+        let of = match (self.kind, self.deployment(pod), self.cron_job()) {
+            ("", ..) => {
+                let name = match generated {
+                    "" => condition_of_name("ka.resp.name", name),
+                    prefix => condition_of_pattern("ka.resp.name", prefix, "[a-z0-9]*"),
+                };
+                return format!(
+                    "{namespace} and not jevt.value[{object}/metadata/ownerReferences] exists and {name}"
+                );
+            }
+            ("Node", ..) => condition_of_name("ka.resp.name", name),
+            (_, Some(deployment), _) => condition_of_pattern(&owner, &format!("{deployment}-"), "[a-z0-9]+"),
+            (_, _, Some(cron_job)) => condition_of_pattern(&owner, &format!("{cron_job}-"), "[0-9]{8,10}"),
+            _ => condition_of_name(&owner, self.name),
+        };
+        format!("{namespace} and {kind} and {of}")
+    }
+}

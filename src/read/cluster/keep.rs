@@ -1,0 +1,78 @@
+//! What a scan keeps of an object: what says who may use which policy and what admission looks at; no secrets, no
+//! command lines, and nothing that changes from one scan to the next.
+
+use serde_json::{Map, Value};
+
+use super::resource::Resource;
+
+/// What the API server and its clients note down for themselves.
+const CLUTTER: [&str; 6] =
+    ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+
+/// The whole object again, by `kubectl apply`.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// What a container runs and with which values: admission does not look at it, and passwords are found there.
+const PRIVATE: [&str; 8] =
+    ["args", "command", "env", "envFrom", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
+
+/// The object as it is kept. Items of a list do not say what they are, so that is filled in.
+pub(super) fn keep(mut object: Map<String, Value>, resource: &Resource) -> Value {
+    let mut kept = Map::new();
+    kept.insert("apiVersion".to_owned(), resource.api_version().into());
+    kept.insert("kind".to_owned(), resource.kind.into());
+    if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+        tidy(metadata);
+    }
+    match resource.kind {
+        "Pod" => {
+            let phase = object.get("status").and_then(|status| status.get("phase")).cloned();
+            object.remove("status");
+            if let Some(Value::Object(spec)) = object.get_mut("spec") {
+                containers(spec);
+            }
+            if let Some(phase) = phase {
+                object.insert(
+                    "status".to_owned(),
+                    Value::Object(Map::from_iter([("phase".to_owned(), phase)])),
+                );
+            }
+        }
+        "ServiceAccount" => {
+            object.remove("secrets");
+            object.remove("imagePullSecrets");
+        }
+        _ => {
+            object.remove("status");
+        }
+    }
+    kept.extend(object.into_iter().filter(|(key, _)| key != "apiVersion" && key != "kind"));
+    Value::Object(kept)
+}
+
+fn tidy(metadata: &mut Map<String, Value>) {
+    metadata.retain(|key, _| !CLUTTER.contains(&key.as_str()));
+    if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+        annotations.remove(LAST_APPLIED);
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+}
+
+fn containers(spec: &mut Map<String, Value>) {
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        let Some(Value::Array(containers)) = spec.get_mut(list) else { continue };
+        for container in containers.iter_mut().filter_map(Value::as_object_mut) {
+            container.retain(|key, _| !PRIVATE.contains(&key.as_str()));
+        }
+    }
+}
+
+/// By what objects are sorted: namespace and name.
+pub(super) fn key(object: &Value) -> (String, String) {
+    let text = |name: &str| {
+        object.pointer(&format!("/metadata/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    (text("namespace"), text("name"))
+}

@@ -1,0 +1,305 @@
+//! Who may use a policy, as a condition over one audit event: its requester (impersonated or not), the pod's service
+//! account, and the namespace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::helpers::{MAX_LITERAL, quote};
+use super::pattern;
+use crate::access::{self, ACCOUNTS, AUTHENTICATED, Grants, Subjects};
+
+/// Longest set of names that stands in a condition; a longer one becomes a list.
+const IN_PLACE: usize = 100;
+/// From so many namespaces on whose own service accounts may make pods there, one comparison serves them all
+/// (`concat`, which needs a newer Falco).
+const MANY: usize = 6;
+
+/// What means something else to YAML or to a condition.
+const RESERVED: [&str; 14] =
+    ["and", "or", "not", "in", "exists", "true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+
+type Names = BTreeSet<Arc<str>>;
+
+/// The macro `name` with the lists that it needs.
+#[derive(Debug, Default)]
+pub(super) struct Usable {
+    /// Lists and macro as YAML.
+    pub(super) text: String,
+    /// Whether everybody may.
+    pub(super) by_all: bool,
+    /// Whether nobody may.
+    pub(super) by_none: bool,
+    /// Names that no condition can hold.
+    pub(super) left_out: Names,
+}
+
+/// What of some grants concerns whom.
+#[derive(Debug, Default)]
+struct Parts {
+    by_all: bool,
+    /// Namespaces where every pod may.
+    open: Names,
+    /// Service accounts whose pods may, by their namespaces.
+    pods: BTreeMap<Arc<str>, Names>,
+    /// Requesters who may everywhere.
+    everywhere: Subjects,
+    /// Requesters who may in some namespaces more; service accounts of the same namespace by their own names.
+    within: BTreeMap<Arc<str>, (Subjects, Names)>,
+}
+
+impl Parts {
+    fn new(grants: &Grants, left_out: &mut Names) -> Self {
+        let mut parts = Self::default();
+        let everybody = |s: &Subjects| [ACCOUNTS, AUTHENTICATED].iter().any(|g| s.groups.contains(*g));
+        parts.by_all = everybody(&grants.everywhere);
+        let mut kept = |names: &Names| -> Names {
+            let (kept, lost): (Names, Names) = names.iter().cloned().partition(|n| expressible(n));
+            left_out.extend(lost);
+            kept
+        };
+        parts.everywhere =
+            Subjects { users: kept(&grants.everywhere.users), groups: kept(&grants.everywhere.groups) };
+        for (namespace, name) in parts.everywhere.users.iter().filter_map(|u| access::account(u)) {
+            parts.pods.entry(namespace.into()).or_default().insert(name.into());
+        }
+        parts
+            .open
+            .extend(parts.everywhere.groups.iter().filter_map(|g| access::accounts_of(g)).map(Arc::from));
+        for (namespace, subjects) in &grants.within {
+            let own = |group: &str| access::accounts_of(group) == Some(namespace);
+            if everybody(subjects) || subjects.groups.iter().any(|g| own(g)) {
+                parts.open.insert(Arc::clone(namespace));
+                continue;
+            }
+            let mut others = Subjects { users: Names::new(), groups: kept(&subjects.groups) };
+            let mut accounts = Names::new();
+            for user in kept(&subjects.users) {
+                match access::account(&user) {
+                    Some((of, name)) if of == &**namespace => {
+                        accounts.insert(name.into());
+                        parts.pods.entry(Arc::clone(namespace)).or_default().insert(name.into());
+                    }
+                    _ => {
+                        others.users.insert(user);
+                    }
+                }
+            }
+            parts.within.insert(Arc::clone(namespace), (others, accounts));
+        }
+        parts.pods.retain(|namespace, _| !parts.open.contains(namespace));
+        parts.within.retain(|namespace, (subjects, accounts)| {
+            subjects.users.retain(|u| !parts.everywhere.users.contains(u));
+            subjects.groups.retain(|g| !parts.everywhere.groups.contains(g));
+            let known = |name: &str| parts.everywhere.users.contains(&*access::account_user(namespace, name));
+            accounts.retain(|a| !known(a));
+            !(subjects.users.is_empty() && subjects.groups.is_empty() && accounts.is_empty())
+        });
+        if parts.within.values().filter(|(_, accounts)| !accounts.is_empty()).count() < MANY {
+            for (namespace, (subjects, accounts)) in &mut parts.within {
+                let names = std::mem::take(accounts).into_iter();
+                subjects.users.extend(names.map(|a| Arc::from(access::account_user(namespace, &a))));
+            }
+        }
+        parts
+    }
+}
+
+/// Can a condition hold this name? Falco takes no literal above 255 bytes, a rules file no control characters, and the
+/// name of one of our lists would be taken for that list.
+fn expressible(name: &str) -> bool {
+    let strange = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    let listed = name.contains("psp") && name.contains([' ', '(', ')', ',', '=']);
+    name.len() <= MAX_LITERAL && !name.is_empty() && !name.contains(strange) && !listed
+}
+
+/// The macro `name`: the event's pod may be admitted by these grants, or `or_macro` holds. `object` is the pod's place
+/// in the event.
+pub(super) fn usable(name: &str, grants: &Grants, or_macro: Option<&str>, object: &str) -> Usable {
+    let mut usable = Usable::default();
+    let parts = Parts::new(grants, &mut usable.left_out);
+    let mut writer = Writer { name, lists: String::new(), count: 0 };
+    let mut clauses: Vec<String> = or_macro.map(str::to_owned).into_iter().collect();
+    if parts.by_all {
+        clauses = vec!["ka.verb exists".to_owned()];
+        usable.by_all = true;
+    } else {
+        writer.pods(&parts, object, &mut clauses);
+        let direct = writer.requesters(&parts, &Requester::Direct, &mut usable.left_out);
+        let impersonated = writer.requesters(&parts, &Requester::Impersonated, &mut usable.left_out);
+        for (test, requesters) in
+            [("not ka.impuser.name exists", direct), ("ka.impuser.name exists", impersonated)]
+        {
+            if !requesters.is_empty() {
+                clauses.push(format!("{test} and ({})", requesters.join("\n        or ")));
+            }
+        }
+    }
+    usable.by_none = clauses.is_empty();
+    if usable.by_none {
+        clauses.push("jevt.rawtime=0".to_owned());
+    }
+    let condition = clauses.join("\n      or ");
+    usable.text = format!("{}\n- macro: {name}\n  condition: >\n    ({condition})\n", writer.lists);
+    usable
+}
+
+enum Requester {
+    Direct,
+    Impersonated,
+}
+
+/// Writes conditions, and lists for what is long in them.
+struct Writer<'a> {
+    name: &'a str,
+    lists: String,
+    count: usize,
+}
+
+impl Writer<'_> {
+    /// Pods that may whoever asks for them.
+    fn pods(&mut self, parts: &Parts, object: &str, clauses: &mut Vec<String>) {
+        if !parts.open.is_empty() {
+            clauses.push(self.among("ka.target.namespace", &parts.open));
+        }
+        let account = format!("jevt.value[{object}/spec/serviceAccountName]");
+        for (accounts, namespaces) in alike(parts.pods.iter().map(|(n, a)| (n, a.clone()))) {
+            let namespaces = self.among("ka.target.namespace", &namespaces);
+            let mut accounted = self.among(&account, &accounts);
+            if accounts.contains("default") {
+                accounted = format!("({accounted} or not {account} exists)");
+            }
+            clauses.push(format!("{namespaces} and {accounted}"));
+        }
+    }
+
+    /// Requesters who may whatever the pod's service account.
+    fn requesters(&mut self, parts: &Parts, requester: &Requester, left_out: &mut Names) -> Vec<String> {
+        let mut clauses = self.subjects(&parts.everywhere, requester, left_out);
+        let keyed =
+            parts.within.iter().map(|(n, (s, a))| (n, (s.users.clone(), s.groups.clone(), a.clone())));
+        for ((users, groups, accounts), namespaces) in alike(keyed) {
+            let namespaces = self.among("ka.target.namespace", &namespaces);
+            let mut subjects = self.subjects(&Subjects { users, groups }, requester, left_out);
+            for name in accounts {
+                let name = quote(&format!(":{name}"));
+                subjects.push(format!(
+                    "{}=concat('system:serviceaccount:', ka.target.namespace, {name})",
+                    requester.name()
+                ));
+            }
+            match subjects.as_slice() {
+                [] => {}
+                [one] => clauses.push(format!("{namespaces} and {one}")),
+                many => clauses.push(format!("{namespaces} and ({})", many.join(" or "))),
+            }
+        }
+        clauses
+    }
+
+    fn subjects(&mut self, subjects: &Subjects, requester: &Requester, left_out: &mut Names) -> Vec<String> {
+        let mut tests = Vec::new();
+        if !subjects.users.is_empty() {
+            tests.push(self.among(requester.name(), &subjects.users));
+        }
+        match requester {
+            _ if subjects.groups.is_empty() => {}
+            Requester::Direct => {
+                let groups = self.names(&subjects.groups);
+                tests.push(format!("ka.user.groups intersects {groups}"));
+            }
+            Requester::Impersonated => {
+                tests.extend(in_json_list("jevt.value[/impersonatedUser/groups]", &subjects.groups, left_out))
+            }
+        }
+        tests
+    }
+
+    /// The field is one of the names.
+    fn among(&mut self, field: &str, names: &Names) -> String {
+        match names.first() {
+            Some(name) if names.len() == 1 => format!("{field}={}", word(name)),
+            _ => format!("{field} in {}", self.names(names)),
+        }
+    }
+
+    /// Names in parentheses, as a list of its own where they are many.
+    fn names(&mut self, names: &Names) -> String {
+        let words: Vec<String> = names.iter().map(|n| word(n)).collect();
+        let length: usize = words.iter().map(|w| w.len() + 2).sum();
+        if length <= IN_PLACE {
+            return format!("({})", words.join(", "));
+        }
+        let items: Vec<String> = words.iter().map(|w| super::helpers::yaml_item(w)).collect();
+        let items = items.join(", ");
+        // The same names may come again for an impersonated user.
+        let body = format!("\n  items: [{items}]\n");
+        if let Some(found) = self.lists.find(&body) {
+            let before = self.lists.get(..found).unwrap_or_default();
+            let name = before.rsplit("- list: ").next().unwrap_or_default();
+            return format!("({name})");
+        }
+        self.count += 1;
+        let list = format!("{}_{}", self.name, self.count);
+        let _ = write!(self.lists, "\n- list: {list}{body}");
+        format!("({list})")
+    }
+}
+
+impl Requester {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Direct => "ka.user.name",
+            Self::Impersonated => "ka.impuser.name",
+        }
+    }
+}
+
+/// Namespaces that have the same, by what they have.
+fn alike<'n, T: Ord>(entries: impl Iterator<Item = (&'n Arc<str>, T)>) -> BTreeMap<T, Names> {
+    let mut groups: BTreeMap<T, Names> = BTreeMap::new();
+    for (namespace, entry) in entries {
+        groups.entry(entry).or_default().insert(Arc::clone(namespace));
+    }
+    groups
+}
+
+/// A name in a condition, in quotes unless it is plain.
+pub(super) fn word(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:@/".contains(c))
+        && !name.ends_with(':')
+        && !name.contains("psp")
+        && !RESERVED.iter().any(|w| name.eq_ignore_ascii_case(w));
+    if plain { name.to_owned() } else { quote(name) }
+}
+
+/// The JSON text of a list of strings holds one of the names: between the brackets or commas and quotes that no string
+/// can hide, since quotes within strings are escaped.
+fn in_json_list(field: &str, names: &Names, left_out: &mut Names) -> Vec<String> {
+    const BEFORE: &str = "([[]|.*,)\"";
+    const AFTER: &str = "\"[],].*";
+    let room = MAX_LITERAL - BEFORE.len() - AFTER.len() - 2;
+    let mut groups: Vec<String> = Vec::new();
+    for name in names {
+        let text = pattern::literal(&pattern::json_text(name));
+        if text.len() > room {
+            left_out.insert(Arc::clone(name));
+            continue;
+        }
+        match groups.last_mut() {
+            Some(group) if group.len() + text.len() < room => {
+                group.push('|');
+                group.push_str(&text);
+            }
+            _ => groups.push(text),
+        }
+    }
+    let check = |group: String| {
+        let group = if group.contains('|') { format!("({group})") } else { group };
+        format!("{field} regex {}", quote(&format!("{BEFORE}{group}{AFTER}")))
+    };
+    groups.into_iter().map(check).collect()
+}

@@ -1,0 +1,42 @@
+//! Annotations of a GitHub workflow: one command a finding.
+
+use std::fmt::Write as _;
+
+use super::escape::{command_data, command_property};
+use super::findings::{KINDS, findings};
+use super::model::Report;
+
+/// The report as workflow commands. GitHub shows ten of each severity in a step; the last line says how many there are.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let findings = findings(report);
+    // the worst first, since only the first ten are shown
+    for kind in KINDS {
+        for finding in findings.iter().filter(|f| f.kind == kind) {
+            let _ = write!(text, "::{} ", kind.severity.command());
+            if let Some(place) = &finding.place {
+                let _ = write!(text, "file={},", command_property(&place.file));
+                if place.line > 0 {
+                    let _ = write!(text, "line={},col={},", place.line, place.column);
+                }
+            }
+            let _ = writeln!(
+                text,
+                "title={}::{}",
+                command_property(&format!("psp2falco {}", kind.id)),
+                command_data(&finding.message)
+            );
+        }
+    }
+    let totals = &report.totals;
+    let _ = writeln!(
+        text,
+        "psp2falco: {} findings on {} policies; fields: {} exact, {} approximate, {} undetectable",
+        findings.len(),
+        totals.policies,
+        totals.exact,
+        totals.approximate,
+        totals.undetectable
+    );
+    text
+}

@@ -1,0 +1,503 @@
+//! Several policies and RBAC at once: recorded worlds of a real API server, and random ones.
+//!
+//! A failure of a random one prints its seed; `PSP2FALCO_SEED=… cargo test --test rbac` runs it again.
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+
+use psp2falco::access::{self, Access, Request};
+use psp2falco::falco::{self, Event, RuleSet};
+use psp2falco::psp::Policy;
+use psp2falco::psp::set::{Decision, decide};
+use psp2falco::read::{self, Inventory};
+use psp2falco::render::{Options, audit_rules};
+use serde_json::{Value, json};
+
+/// The rules of an inventory with RBAC, and their text.
+fn rules(inventory: &Inventory) -> (String, RuleSet) {
+    let access = Access::of_inventory(inventory);
+    assert!(access.is_some());
+    let text = audit_rules(&inventory.policies, &Options { access, ..Options::default() }).unwrap().text;
+    let loaded = falco::load(&[falco::Source { name: "rules.yaml", text: &text }]);
+    assert!(loaded.findings.is_empty(), "{}\n{text}", loaded.findings[0]);
+    (text, loaded.rules.unwrap())
+}
+
+fn alerts(rules: &RuleSet, line: &str) -> BTreeSet<String> {
+    let event = Event::parse(line.as_bytes()).unwrap();
+    rules.alerts(&event).iter().map(|a| a.name.clone()).collect()
+}
+
+/// The alerts that the API server's decision over an event's pod stands for.
+fn wanted(inventory: &Inventory, access: &Access, event: &Value) -> BTreeSet<String> {
+    let pod = &event["responseObject"];
+    let (user, groups) = access::requester(event);
+    let request = Request {
+        user: &user,
+        groups: &groups,
+        namespace: event["objectRef"]["namespace"].as_str().unwrap(),
+        service_account: access::service_account(pod),
+    };
+    let usable: Vec<&Policy> = inventory
+        .policies
+        .iter()
+        .map(|p| &p.policy)
+        .filter(|p| access.admits_under(&p.name, &request))
+        .collect();
+    match decide(usable, pod, event.get("requestObject")) {
+        Decision::NoneUsable => BTreeSet::from(["PSP No Usable Policy".to_owned()]),
+        Decision::Admitted(policy, fields) => {
+            fields.iter().map(|f| format!("PSP {} Lost Default ({f})", policy.name)).collect()
+        }
+        Decision::Refused(refused) => refused
+            .iter()
+            .flat_map(|(policy, fields)| {
+                fields.iter().map(|f| format!("PSP {} Violation ({f})", policy.name))
+            })
+            .collect(),
+    }
+}
+
+/// A recorded world: its objects, cases and events by the pod's name.
+struct World {
+    inventory: Inventory,
+    cases: Vec<Value>,
+    events: BTreeMap<String, String>,
+}
+
+impl World {
+    fn load(number: usize) -> Self {
+        let path = format!("{}/tests/data/rbac/w{number}/objects.json.gz", env!("CARGO_MANIFEST_DIR"));
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+        let inventory = read::read_text("objects.json", &text, &read::Options::default()).unwrap();
+        let parse = |line: &String| serde_json::from_str::<Value>(line).unwrap();
+        let cases = common::lines(&format!("rbac/w{number}/cases.jsonl.gz")).iter().map(parse).collect();
+        let named = |line: String| {
+            (parse(&line)["responseObject"]["metadata"]["name"].as_str().unwrap().to_owned(), line)
+        };
+        let events =
+            common::lines(&format!("rbac/w{number}/audit.jsonl.gz")).into_iter().map(named).collect();
+        Self { inventory, cases, events }
+    }
+}
+
+/// What alerts say in the words of the recordings: verdict, fields, and the policy that admitted.
+fn verdict(alerts: &BTreeSet<String>) -> (&'static str, BTreeSet<String>, Option<&str>) {
+    let field = |name: &String| name.split('(').nth(1).map(|f| common::group(f.trim_end_matches(')')));
+    let fields = alerts.iter().filter_map(field).collect();
+    let has = |what: &str| alerts.iter().any(|a| a.contains(what));
+    let policies: BTreeSet<&str> = alerts.iter().map(|a| a.split(' ').nth(1).unwrap()).collect();
+    match (has(" Violation ("), has(" Lost Default ("), has("PSP No Usable Policy")) {
+        (false, false, false) => ("allowed", fields, None),
+        (false, true, false) if policies.len() == 1 => ("defaulted", fields, policies.first().copied()),
+        (true, false, false) => ("denied", fields, None),
+        (false, false, true) if alerts.len() == 1 => ("denied", fields, None),
+        _ => panic!("{alerts:?}"),
+    }
+}
+
+#[test]
+fn every_recorded_verdict_field_and_policy() {
+    let (mut wrong, mut judged, mut unusable, mut chosen) = (Vec::new(), 0, 0, 0);
+    for number in 0..8 {
+        let world = World::load(number);
+        let access = Access::of_inventory(&world.inventory).unwrap();
+        let (_, set) = rules(&world.inventory);
+        for case in &world.cases {
+            let id = case["id"].as_str().unwrap();
+            let line = &world.events[id];
+            let by_rules = alerts(&set, line);
+            let by_admission = wanted(&world.inventory, &access, &serde_json::from_str(line).unwrap());
+            let recorded = (
+                case["verdict"].as_str().unwrap(),
+                case["restrictions"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|f| f.as_str().unwrap().to_owned())
+                    .collect(),
+                case["policy"].as_str().filter(|_| case["verdict"] == "defaulted"),
+            );
+            for (by, alerts) in [("rules", &by_rules), ("admission", &by_admission)] {
+                if verdict(alerts) != recorded {
+                    wrong.push(format!("{id} by {by}: {alerts:?}, recorded {recorded:?}"));
+                }
+            }
+            if by_rules != by_admission {
+                wrong.push(format!("{id}: {by_rules:?} by rules, {by_admission:?} by admission"));
+            }
+            judged += 1;
+            unusable += usize::from(by_rules.contains("PSP No Usable Policy"));
+            chosen += usize::from(recorded.2.is_some());
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!((judged, unusable, chosen), (480, 209, 129));
+}
+
+/// A pod with a seccomp profile field and no annotation was changed by every policy: the order of names decided.
+#[test]
+fn a_pod_that_every_policy_changes_goes_to_the_first_by_name() {
+    let world = World::load(6);
+    let (_, set) = rules(&world.inventory);
+    let line = &world.events["w6-003"];
+    let fields = ["readOnlyRootFilesystem", "runAsUser"];
+    let lost = fields.map(|f| format!("PSP w6-g3 Lost Default ({f})"));
+    assert_eq!(alerts(&set, line), BTreeSet::from(lost));
+    // sent with the annotation, the pod passes unchanged under a later policy
+    let mut event: Value = serde_json::from_str(line).unwrap();
+    event["requestObject"]["metadata"]["annotations"] =
+        json!({"seccomp.security.alpha.kubernetes.io/pod": "runtime/default"});
+    assert_eq!(alerts(&set, &event.to_string()), BTreeSet::new());
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len())]
+    }
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("PSP2FALCO_SEED").ok().and_then(|s| s.parse().ok());
+    given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        now.as_nanos() as u64
+    })
+}
+
+const NAMESPACES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "team.x"];
+const USERS: [&str; 12] = [
+    "alice@corp.example",
+    "o'brien",
+    "back\\slash",
+    "quo\"te",
+    "ünï",
+    "CN=x, O=y",
+    "not",
+    "a) or (ka.verb exists",
+    "{{id}} %ka.verb",
+    "https://issuer.example#1",
+    "system:serviceaccount:a:builder",
+    "system:node:n1",
+];
+const GROUPS: [&str; 12] = [
+    "dev",
+    "ops",
+    "op",
+    "a.b",
+    "axb",
+    "g\"x",
+    "x\",\"dev",
+    "with space",
+    "back\\slash",
+    "[ops]",
+    "system:serviceaccounts:b",
+    "system:masters",
+];
+const ACCOUNTS: [&str; 4] = ["default", "builder", "app", "team.bot"];
+
+fn texts(random: &mut Random, choices: &[&str], often: &str) -> Value {
+    if random.one_in(10) { json!([*random.pick(choices)]) } else { json!([often]) }
+}
+
+fn role(random: &mut Random, policies: &[&str]) -> Value {
+    let rules: Vec<Value> = (0..1 + random.below(2))
+        .map(|_| {
+            let mut rule = json!({
+                "verbs": texts(random, &["*", "get", "uses"], "use"),
+                "apiGroups": texts(random, &["*", "extensions", "apps", ""], "policy"),
+                "resources": texts(random, &["*", "pods", "*/use", "podsecuritypolicies/x"], "podsecuritypolicies"),
+            });
+            if !random.one_in(12) {
+                let names: Vec<&str> = (0..1 + random.below(2)).map(|_| *random.pick(policies)).collect();
+                rule["resourceNames"] = if random.one_in(12) { json!(["*"]) } else { json!(names) };
+            }
+            rule
+        })
+        .collect();
+    json!(rules)
+}
+
+fn subject(random: &mut Random) -> Value {
+    match random.below(9) {
+        0 | 1 => json!({"kind": "User", "name": *random.pick(&USERS)}),
+        2 | 3 => json!({"kind": "Group", "name": *random.pick(&GROUPS)}),
+        4 => json!({"kind": "Group", "name": format!("system:serviceaccounts:{}", random.pick(&NAMESPACES))}),
+        5 if random.one_in(6) => {
+            json!({"kind": "Group", "name": *random.pick(&["system:authenticated", "system:serviceaccounts"])})
+        }
+        6 => json!({"kind": "ServiceAccount", "name": *random.pick(&ACCOUNTS)}),
+        _ => {
+            json!({"kind": "ServiceAccount", "name": *random.pick(&ACCOUNTS), "namespace": *random.pick(&NAMESPACES)})
+        }
+    }
+}
+
+/// Random roles and bindings.
+fn rbac(random: &mut Random, policies: &[&str]) -> Vec<Value> {
+    let api = "rbac.authorization.k8s.io/v1";
+    let mut objects = Vec::new();
+    for n in 0..1 + random.below(4) {
+        let rules = role(random, policies);
+        objects.push(json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": format!("r{n}")}, "rules": rules}));
+    }
+    for n in 0..random.below(3) {
+        let (rules, namespace) = (role(random, policies), *random.pick(&NAMESPACES));
+        objects.push(json!({"apiVersion": api, "kind": "Role", "metadata": {"name": format!("r{n}"), "namespace": namespace}, "rules": rules}));
+    }
+    let spread = random.one_in(2);
+    for n in 0..2 + random.below(if spread { 30 } else { 6 }) {
+        let cluster = random.one_in(3);
+        let kind = if cluster || !random.one_in(3) { "ClusterRole" } else { "Role" };
+        let name = if random.one_in(10) { "missing".to_owned() } else { format!("r{}", random.below(4)) };
+        let subjects: Vec<Value> = (0..random.below(5)).map(|_| subject(random)).collect();
+        let mut binding = json!({
+            "apiVersion": api, "kind": if cluster { "ClusterRoleBinding" } else { "RoleBinding" },
+            "metadata": {"name": format!("b{n}")},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
+            "subjects": subjects,
+        });
+        if !cluster {
+            binding["metadata"]["namespace"] = (*random.pick(&NAMESPACES)).into();
+        }
+        objects.push(binding);
+    }
+    objects
+}
+
+/// The authorizer in plain steps, one question at a time.
+fn authorized(objects: &[Value], policy: &str, user: &str, groups: &[String], namespace: &str) -> bool {
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    if groups.iter().any(|g| g == "system:masters") {
+        return true;
+    }
+    for binding in objects.iter().filter(|o| text(o, "kind").ends_with("Binding")) {
+        let own = text(&binding["metadata"], "namespace");
+        let local = text(binding, "kind") == "RoleBinding";
+        if local && own != namespace {
+            continue;
+        }
+        let matches =
+            binding["subjects"].as_array().unwrap().iter().any(|s| match text(s, "kind").as_str() {
+                "User" => text(s, "name") == user,
+                "Group" => groups.contains(&text(s, "name")),
+                _ => {
+                    let given = text(s, "namespace");
+                    let of = if given.is_empty() { own.clone() } else { given };
+                    !of.is_empty() && user == format!("system:serviceaccount:{of}:{}", text(s, "name"))
+                }
+            });
+        if !matches {
+            continue;
+        }
+        let (kind, name) = (text(&binding["roleRef"], "kind"), text(&binding["roleRef"], "name"));
+        let role = objects.iter().find(|o| {
+            text(o, "kind") == kind
+                && text(&o["metadata"], "name") == name
+                && (kind == "ClusterRole" || local && text(&o["metadata"], "namespace") == own)
+        });
+        for rule in role.into_iter().flat_map(|r| r["rules"].as_array().unwrap()) {
+            let has = |key: &str, wanted: &str| {
+                rule[key].as_array().unwrap().iter().any(|v| v == "*" || v == wanted)
+            };
+            let named = rule["resourceNames"].as_array().is_none_or(|n| n.iter().any(|n| n == policy));
+            let group = has("apiGroups", "policy") || has("apiGroups", "extensions");
+            if has("verbs", "use") && group && has("resources", "podsecuritypolicies") && named {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+fn inventory(policies: &[read::Located], objects: &[Value]) -> Inventory {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+    let mut inventory = read::read_text("objects.json", &list, &read::Options::default()).unwrap();
+    inventory.policies = policies.to_vec();
+    inventory
+}
+
+/// Someone who asks: a user with groups, or a service account with its own.
+fn someone(random: &mut Random) -> (String, Vec<String>) {
+    let mut groups: Vec<String> = Vec::new();
+    let user = if random.one_in(3) {
+        let namespace = *random.pick(&NAMESPACES);
+        groups.extend(["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")]);
+        format!("system:serviceaccount:{namespace}:{}", random.pick(&ACCOUNTS))
+    } else {
+        (*random.pick(&USERS)).to_owned()
+    };
+    for _ in 0..random.below(3) {
+        // system:masters and the groups of service accounts are rare
+        let group = if random.one_in(4) { *random.pick(&GROUPS) } else { *random.pick(&GROUPS[..10]) };
+        groups.push(group.to_owned());
+    }
+    groups.push("system:authenticated".to_owned());
+    (user, groups)
+}
+
+#[test]
+fn rules_for_a_set_and_admission_agree() {
+    let seed = seed();
+    println!("PSP2FALCO_SEED={seed}");
+    let mut random = Random(seed);
+    let recording = common::Recording::load();
+    let all: Vec<&read::Located> = recording.located.values().collect();
+    let lines: Vec<&String> = recording.events.values().collect();
+    let (mut asked, mut kinds) = (0, BTreeMap::<&str, usize>::new());
+    for _ in 0..60 {
+        let mut policies: Vec<read::Located> =
+            (0..1 + random.below(5)).map(|_| (*random.pick(&all)).clone()).collect();
+        policies.sort_by(|left, right| left.policy.name.cmp(&right.policy.name));
+        policies.dedup_by(|left, right| left.policy.name == right.policy.name);
+        let names: Vec<&str> = policies.iter().map(|p| p.policy.name.as_str()).collect();
+        let objects = rbac(&mut random, &names);
+        let inventory = inventory(&policies, &objects);
+        let Some(access) = Access::of_inventory(&inventory) else { panic!("roles and bindings were given") };
+        let (text, set) = rules(&inventory);
+        for _ in 0..60 {
+            let mut event: Value = serde_json::from_str(random.pick::<&String>(&lines)).unwrap();
+            let namespace = if random.one_in(2) { "a" } else { *random.pick(&NAMESPACES) };
+            let (user, groups) = someone(&mut random);
+            event["objectRef"]["namespace"] = namespace.into();
+            if random.one_in(3) {
+                event["user"] =
+                    json!({"username": "root", "groups": ["system:masters", "system:authenticated"]});
+                event["impersonatedUser"] = json!({"username": user, "groups": groups});
+            } else {
+                event["user"] = json!({"username": user, "groups": groups});
+            }
+            let spec = event["responseObject"]["spec"].as_object_mut().unwrap();
+            if random.one_in(3) {
+                spec.remove("serviceAccountName");
+            } else {
+                spec.insert("serviceAccountName".into(), (*random.pick(&ACCOUNTS)).into());
+            }
+            let account = access::service_account(&event["responseObject"]).to_owned();
+            let told = || format!("PSP2FALCO_SEED={seed}\n{}\n{event}", json!(objects));
+            for name in &names {
+                let as_account = access::account_user(namespace, &account);
+                let account_groups = access::account_groups(namespace);
+                let direct = authorized(&objects, name, &user, &groups, namespace);
+                let of_account = authorized(&objects, name, &as_account, &account_groups, namespace);
+                assert_eq!(access.may_use(name, &user, &groups, namespace), direct, "{name} {}", told());
+                let request = Request { user: &user, groups: &groups, namespace, service_account: &account };
+                assert_eq!(access.admits_under(name, &request), direct || of_account, "{name} {}", told());
+            }
+            let wanted = wanted(&inventory, &access, &event);
+            assert_eq!(alerts(&set, &event.to_string()), wanted, "{}\n{text}", told());
+            let kind = ["Violation", "Lost Default", "No Usable"];
+            let kind = kind.into_iter().find(|k| wanted.iter().any(|a| a.contains(k))).unwrap_or("silence");
+            *kinds.entry(kind).or_default() += 1;
+            asked += 1;
+        }
+    }
+    println!("{asked} requests agree: {kinds:?}");
+    assert!(kinds.len() == 4 && kinds.values().all(|n| *n > 10), "{kinds:?}");
+}
+
+/// A policy that refuses everything that the pods of the recordings do not all keep to.
+fn strict(name: &str) -> read::Located {
+    common::policy(&json!({
+        "apiVersion": "policy/v1beta1", "kind": "PodSecurityPolicy", "metadata": {"name": name},
+        "spec": {
+            "privileged": false, "volumes": ["*"],
+            "runAsUser": {"rule": "RunAsAny"}, "seLinux": {"rule": "RunAsAny"},
+            "fsGroup": {"rule": "RunAsAny"}, "supplementalGroups": {"rule": "RunAsAny"},
+        },
+    }))
+}
+
+fn granted(subjects: &Value, scope: Option<&str>) -> Vec<Value> {
+    let api = "rbac.authorization.k8s.io/v1";
+    let mut binding = json!({
+        "apiVersion": api, "kind": "ClusterRoleBinding", "metadata": {"name": "b"},
+        "roleRef": {"kind": "ClusterRole", "name": "r"}, "subjects": subjects,
+    });
+    if let Some(namespace) = scope {
+        binding["kind"] = "RoleBinding".into();
+        binding["metadata"]["namespace"] = namespace.into();
+    }
+    vec![
+        json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": "r"},
+            "rules": [{"verbs": ["use"], "apiGroups": ["policy"], "resources": ["podsecuritypolicies"], "resourceNames": ["p"]}]}),
+        binding,
+    ]
+}
+
+/// Names that a condition cannot hold are left out, and said; nothing of them gets into the rules.
+#[test]
+fn a_name_that_no_condition_can_hold_is_left_out() {
+    let long = "x".repeat(300);
+    let names = [long.as_str(), "line\nend", "x (psps_exempt_namespaces) y", "null\u{0}"];
+    let mut subjects: Vec<Value> = names.iter().map(|n| json!({"kind": "User", "name": n})).collect();
+    subjects.push(json!({"kind": "Group", "name": "fine"}));
+    let inventory = inventory(&[strict("p")], &granted(&json!(subjects), None));
+    let options = Options { access: Access::of_inventory(&inventory), ..Options::default() };
+    let rendered = audit_rules(&inventory.policies, &options).unwrap();
+    assert_eq!(rendered.left_out.len(), 4, "{:?}", rendered.left_out);
+    assert!(!rendered.text.contains(&long) && !rendered.text.contains("line"));
+    assert!(rendered.text.contains("fine"));
+    rules(&inventory);
+}
+
+/// An event that is not about pods costs each rule one comparison, however many policies and bindings there are.
+#[test]
+fn other_events_stay_cheap() {
+    let world = World::load(0);
+    let (_, set) = rules(&world.inventory);
+    let other = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","stageTimestamp":"2026-01-01T00:00:00.000000Z","requestReceivedTimestamp":"2026-01-01T00:00:00.000000Z","stage":"ResponseComplete","verb":"list","objectRef":{"resource":"nodes"}}"#;
+    let counted = set.alerts_counted(&Event::parse(other.as_bytes()).unwrap()).1;
+    assert!(counted.per_rule.iter().all(|n| *n == 1), "{:?}", counted.per_rule);
+}
+
+/// Roles without bindings, or bindings without roles, tell nothing.
+#[test]
+fn half_of_rbac_is_no_rbac() {
+    let objects = granted(&json!([]), None);
+    for half in [&objects[..1], &objects[1..]] {
+        assert!(Access::of_inventory(&inventory(&[strict("p")], half)).is_none());
+    }
+}
+
+/// The rules grow in line with the policies, and hold each namespace once.
+#[test]
+fn rules_grow_with_the_policies() {
+    let size = |count: usize| {
+        let policies: Vec<read::Located> = (0..count).map(|n| strict(&format!("p{n:03}"))).collect();
+        let inventory = inventory(&policies, &granted(&json!([{"kind": "Group", "name": "dev"}]), Some("a")));
+        rules(&inventory).0.len()
+    };
+    let (few, many) = (size(20), size(80));
+    assert!(many < few * 4 + few / 2, "{few} bytes for 20 policies, {many} for 80");
+}
