@@ -33,6 +33,10 @@ pub enum Command {
     Generate(Generate),
     /// Be a KRM function of kustomize or kpt: a ResourceList on standard input and output.
     Krm,
+    /// Show which rules would have alerted on a recorded audit log, without Falco.
+    Replay(Replay),
+    /// Check Falco rules files as Falco does when it loads them.
+    Lint(Lint),
     /// Print the completions of a shell.
     Completions(Completions),
     /// Print a man page, or write all of them into a folder.
@@ -299,6 +303,87 @@ pub struct Generate {
     /// Print the JSON Schema of the file instead.
     #[arg(long, conflicts_with_all = ["check", "force", "fail_on", "stdout"])]
     pub print_schema: bool,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Policies whose rules are replayed: as for `convert`.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Audit logs: JSON lines, plain or gzip'd, read in the order given (rotated logs: the oldest first); `-` is
+    /// standard input. A folder or YAML file that follows is taken for a PATH.
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub audit_log: Vec<PathBuf>,
+
+    /// A rules file (repeat for more): loaded in the order given, on top of the rules of the policies.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+
+    /// Which of the rules that match an event alert: `all` as in the falco.yaml that psp2falco recommends, `first` as
+    /// in Falco's own default.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = RuleMatching::All)]
+    pub rule_matching: RuleMatching,
+
+    /// A table with a row for each rule that alerted, or each alert as a line of JSON, as Falco writes it.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReplayFormat::Table)]
+    pub format: ReplayFormat,
+
+    /// End with exit code 1 when there is an alert.
+    #[arg(long)]
+    pub fail_on_alerts: bool,
+
+    /// How many threads judge events; all processors unless set.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+
+    /// Refuse policies that lack a field which the API server requires, instead of taking it for RunAsAny.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// How rules are made.
+    #[command(flatten)]
+    pub generation: Rules,
+}
+
+/// Which of the rules that match an event alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RuleMatching {
+    /// The first one in the order of the files.
+    First,
+    /// All of them.
+    All,
+}
+
+/// How `replay` shows alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReplayFormat {
+    /// Counted by rule.
+    Table,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `lint`.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Falco rules files, in the order in which Falco loads them; `-` is standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Findings for people, or one JSON object.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LintFormat::Text)]
+    pub format: LintFormat,
+}
+
+/// How `lint` shows findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// Each with its line.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 /// `completions`.

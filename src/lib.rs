@@ -15,6 +15,7 @@ pub mod problem;
 pub mod psp;
 pub mod read;
 pub mod render;
+pub mod replay;
 pub mod report;
 pub mod restrictions;
 pub mod wrap;

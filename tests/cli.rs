@@ -1,5 +1,5 @@
 //! The command line, as users type it.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod snapshot;
 
@@ -90,15 +90,19 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn help_stays_as_it_is() {
-    let cases = [
-        (vec!["--help"], "psp2falco"),
+    let mut cases = vec![
         (vec!["convert", "--help"], "convert"),
         (vec!["explain", "--help"], "explain"),
         (vec!["generate", "--help"], "generate"),
         (vec!["krm", "--help"], "krm"),
+        (vec!["replay", "--help"], "replay"),
+        (vec!["lint", "--help"], "lint"),
         (vec!["completions", "--help"], "completions"),
         (vec!["man", "--help"], "man"),
     ];
+    if cfg!(feature = "cluster") {
+        cases.extend([(vec!["--help"], "psp2falco"), (vec!["scan", "--help"], "scan")]);
+    }
     let problems: Vec<String> = cases
         .iter()
         .filter_map(|(args, name)| {
@@ -441,4 +445,345 @@ fn a_reader_that_leaves_early_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const LOG: &str = "fixtures/audit/audit.log.gz";
+const TYPOS: &str = "fixtures/lint/typos.yaml";
+
+/// An audit event that creates a pod, as one line.
+fn created(pod: &str, minute: u32) -> String {
+    format!(
+        r#"{{"kind":"Event","auditID":"1","stage":"ResponseComplete","verb":"create","user":{{"username":"ann"}},"objectRef":{{"resource":"pods","namespace":"web","name":"{pod}"}},"stageTimestamp":"2026-11-23T02:{minute:02}:00Z"}}"#
+    )
+}
+
+/// A rule that alerts on every pod.
+const EVERY_POD: &str = "- rule: Pod created
+  desc: d
+  condition: ka.verb=create and ka.target.resource=pods
+  output: pod %ka.target.name
+  priority: NOTICE
+  source: k8s_audit
+";
+
+/// The rows of a replay's table: its words, without the head.
+fn rows(table: &str) -> Vec<Vec<String>> {
+    table.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+fn gzipped(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn replay_takes_policies_and_rules_and_keeps_their_order() {
+    let by_policy = run(&["replay", RESTRICTED, "--audit-log", LOG]).done();
+    let converted = run(&["convert", RESTRICTED]).done();
+    let temp = folder(&[
+        ("rules.yaml", &converted),
+        ("policies/psp.yaml", &fs::read_to_string(root().join(RESTRICTED)).unwrap()),
+    ]);
+    fs::copy(root().join(LOG), temp.path().join("audit.log.gz")).unwrap();
+    let by_rules =
+        run_in(temp.path(), &["replay", "--audit-log", "audit.log.gz", "--rules", "rules.yaml"], "");
+    assert_eq!(by_rules.done(), by_policy);
+    // a folder behind the log is no log
+    let behind = run_in(temp.path(), &["replay", "--audit-log", "audit.log.gz", "policies"], "");
+    assert_eq!(behind.done(), by_policy);
+    // rules files come on top of the policies' rules
+    let tuned =
+        run(&["replay", RESTRICTED, "--audit-log", LOG, "--rules", "fixtures/tuning/psp_tuning.yaml"]);
+    assert!(tuned.err.contains("passed over 1 rule that is switched off"), "{}", tuned.err);
+    assert!(tuned.done().contains("Notice    PSP restricted Violation (volumes)"));
+    // the options that make rules count
+    let none = run(&["replay", RESTRICTED, "--audit-log", LOG, "--exclude-namespace", "corpus-a"]);
+    assert!(none.err.contains("0 alerts by 22 rules on "), "{}", none.err);
+    assert_eq!(none.done(), "");
+}
+
+#[test]
+fn replay_writes_alerts_as_falco_does() {
+    let args = ["replay", RESTRICTED, "--audit-log", LOG, "--format", "json"];
+    let all = run(&args).done();
+    let alerts: Vec<serde_json::Value> =
+        all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let times: Vec<&str> = alerts.iter().map(|a| a["time"].as_str().unwrap()).collect();
+    assert!(times.is_sorted());
+    let first = &alerts[0];
+    assert_eq!(first["rule"], "PSP restricted Violation (allowedCapabilities)");
+    assert_eq!(first["priority"], "Critical");
+    assert_eq!(first["source"], "k8s_audit");
+    assert_eq!(first["time"], "2026-11-23T03:13:42.697658000Z");
+    assert_eq!(first["output_fields"]["ka.user.name"], "admin");
+    assert!(
+        first["output"]
+            .as_str()
+            .unwrap()
+            .starts_with("03:13:42.697658000: Critical PSP restricted refuses allowedCapabilities (pod=")
+    );
+    assert!(first["tags"].as_array().unwrap().contains(&"psp_field_allowedCapabilities".into()));
+    // Falco's default: one alert an event, that of the first rule
+    let one = run(&[&args[..], &["--rule-matching", "first"]].concat()).done();
+    let pod = |alert: &serde_json::Value| alert["output_fields"]["ka.resp.name"].clone();
+    let mut firsts = alerts.clone();
+    firsts.dedup_by_key(|alert| pod(alert));
+    let ones: Vec<serde_json::Value> = one.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(ones, firsts);
+    // however many threads
+    for threads in ["1", "2", "7"] {
+        assert_eq!(run(&[&args[..], &["--threads", threads]].concat()).done(), all);
+    }
+}
+
+#[test]
+fn replay_reads_logs_of_every_shape() {
+    let pods = |names: &[&str]| names.iter().map(|name| created(name, 1) + "\n").collect::<String>();
+    let list = format!(
+        "{{\n  \"kind\": \"EventList\",\n  \"items\": [\n{},\n{}\n]}}\n",
+        created("list-0", 2),
+        created("list-1", 2)
+    );
+    let array = format!("[\n  {},\n  {}\n]\n", created("array-0", 3), created("array-1", 3));
+    let temp = folder(&[
+        ("rules.yaml", EVERY_POD),
+        ("plain.log", &pods(&["a", "b"])),
+        ("no-end.log", created("c", 1).as_str()),
+        ("list.json", &list),
+        ("array.json", &array),
+        ("one-line.json", &format!("[{},{}]", created("d", 4), created("e", 4))),
+        ("empty.log", ""),
+    ]);
+    let mut members = gzipped(&pods(&["g-0"]));
+    members.extend(gzipped(&pods(&["g-1"])));
+    fs::write(temp.path().join("members.log.gz"), members).unwrap();
+    let names = [
+        "plain.log",
+        "no-end.log",
+        "-",
+        "empty.log",
+        "members.log.gz",
+        "list.json",
+        "array.json",
+        "one-line.json",
+    ];
+    let mut args = vec!["replay", "--rules", "rules.yaml", "--format", "json", "--audit-log"];
+    args.extend(names);
+    let run = run_in(temp.path(), &args, &pods(&["stdin"]));
+    assert_eq!(run.err, "12 alerts by 1 rule on 12 events of 8 logs, in the order given\n");
+    let outputs: Vec<String> = run
+        .done()
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["output_fields"]["ka.target.name"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        outputs,
+        ["a", "b", "c", "stdin", "g-0", "g-1", "list-0", "list-1", "array-0", "array-1", "d", "e"]
+    );
+}
+
+#[test]
+fn replay_tells_what_it_could_not_read_and_goes_on() {
+    let whole = created("a", 1);
+    let no_time = whole.replace("stageTimestamp", "stamp");
+    let torn = &whole[..whole.len() - 20];
+    let log = format!("{whole}\n{torn}\n\n{no_time}\n{{\"kind\":\"Pod\"}}\n{whole}\nx\ny\nz\n{torn}");
+    let temp = folder(&[("rules.yaml", EVERY_POD), ("audit.log", &log)]);
+    let args = ["replay", "--rules", "rules.yaml", "--audit-log", "audit.log"];
+    let run = run_in(temp.path(), &args, "");
+    let lines: Vec<&str> = run.err.lines().collect();
+    assert!(
+        lines[0].starts_with("audit.log:2: no valid JSON: missing closing quote at column "),
+        "{}",
+        lines[0]
+    );
+    assert_eq!(
+        lines[1..],
+        [
+            "audit.log:4: the event has no stageTimestamp; Falco drops it too",
+            "audit.log:5: JSON, but no audit event",
+            "audit.log:7: no valid JSON: unexpected character at column 1",
+            "audit.log:8: no valid JSON: unexpected character at column 1",
+            "and 2 more like these",
+            "2 alerts by 1 rule on 2 events; 6 of 9 lines not readable; 1 event that Falco drops",
+        ]
+    );
+    let expected = "Notice Pod created 2 a 2026-11-23T02:01:00Z 2026-11-23T02:01:00Z web ann";
+    assert_eq!(rows(&run.done()), [expected.split(' ').collect::<Vec<_>>()]);
+
+    // a gzip'd log that breaks off counts as far as it goes
+    let many: String =
+        (0..2000).map(|n| created(&format!("pod-{n}-{:x}", n * 7919 % 1013), 1) + "\n").collect();
+    let packed = gzipped(&many);
+    fs::write(temp.path().join("cut.log.gz"), &packed[..packed.len() / 2]).unwrap();
+    let run = run_in(temp.path(), &["replay", "--rules", "rules.yaml", "--audit-log", "cut.log.gz"], "");
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    let told: Vec<&str> = run.err.lines().collect();
+    assert!(told[0].ends_with(": the compressed log breaks off here"), "{}", told[0]);
+    let line: usize = told[0].split(':').nth(1).unwrap().parse().unwrap();
+    let alerts: usize = told[1].split(' ').next().unwrap().parse().unwrap();
+    assert!(alerts > 100 && alerts == line - 1, "{}", run.err);
+}
+
+#[test]
+fn replay_judges_long_lines_and_says_what_falco_would_drop() {
+    let long =
+        created("big", 1).replace("\"verb\"", &format!("\"pad\":\"{}\",\"verb\"", "x".repeat(10 << 20)));
+    let log = format!("{}\n{long}\n{}\n", created("a", 1), created("b", 1));
+    let temp = folder(&[("rules.yaml", EVERY_POD), ("audit.log", &log)]);
+    let run = run_in(temp.path(), &["replay", "--rules", "rules.yaml", "--audit-log", "audit.log"], "");
+    assert!(
+        run.err.contains("warning: 1 event above 256 KiB: judged here, but Falco's k8saudit plugin drops"),
+        "{}",
+        run.err
+    );
+    assert_eq!(rows(&run.done())[0][3], "3");
+}
+
+#[test]
+fn replay_says_when_logs_come_in_the_wrong_order() {
+    let temp = folder(&[
+        ("rules.yaml", EVERY_POD),
+        ("audit.log", &created("late", 9)),
+        ("audit.log.1", &created("early", 1)),
+    ]);
+    let args = ["replay", "--rules", "rules.yaml", "--audit-log", "audit.log", "audit.log.1"];
+    let run = run_in(temp.path(), &args, "");
+    assert!(
+        run.err.starts_with("warning: audit.log.1 starts earlier than audit.log, which was given before it"),
+        "{}",
+        run.err
+    );
+    run.done();
+}
+
+#[test]
+fn replay_passes_over_rules_for_other_events() {
+    let syscall = "- rule: Shell\n  desc: d\n  condition: evt.type=execve and proc.name=sh\n  output: o\n  priority: NOTICE\n";
+    let temp = folder(&[
+        ("both.yaml", &format!("{EVERY_POD}\n{syscall}")),
+        ("syscall.yaml", syscall),
+        ("audit.log", &created("a", 1)),
+    ]);
+    let both = run_in(temp.path(), &["replay", "--rules", "both.yaml", "--audit-log", "audit.log"], "");
+    assert_eq!(
+        both.err,
+        "passed over 1 rule for other events than audit events\n1 alert by 1 rule on 1 event\n"
+    );
+    let none = run_in(temp.path(), &["replay", "--rules", "syscall.yaml", "--audit-log", "audit.log"], "");
+    assert!(none.failed().ends_with("no rule for audit events that could be replayed\n"));
+}
+
+#[test]
+fn replay_fails_where_an_answer_would_mislead() {
+    let temp = folder(&[
+        ("rules.yaml", EVERY_POD),
+        ("audit.log", &created("a", 1)),
+        ("other.log", "a\nb\n"),
+        ("logs/x", ""),
+        ("a.zst", "\u{28}"),
+        ("broken.yaml", &EVERY_POD.replace("ka.verb", "ka.vreb")),
+    ]);
+    fs::write(temp.path().join("a.zst"), b"\x28\xb5\x2f\xfd....").unwrap();
+    let failed = |args: &[&str]| run_in(temp.path(), &[&["replay"], args].concat(), "").failed();
+    assert_eq!(
+        failed(&["--audit-log", "audit.log"]),
+        "no rules to replay: name policies, or rules files with --rules\n"
+    );
+    let missing = failed(&["--rules", "rules.yaml", "--audit-log", "none.log", "gone.log"]);
+    assert!(missing.starts_with("none.log: ") && missing.contains("\ngone.log: "), "{missing}");
+    assert!(
+        failed(&["--rules", "rules.yaml", "--audit-log", "logs"])
+            .starts_with("logs: a folder; name the logs in it")
+    );
+    assert!(
+        failed(&["--rules", "rules.yaml", "--audit-log", "a.zst"])
+            .starts_with("a.zst: compressed with zstd; pipe it in: zstd -dc a.zst | ")
+    );
+    let nothing = failed(&["--rules", "rules.yaml", "--audit-log", "other.log"]);
+    assert!(nothing.ends_with("other.log: no audit event here, so nothing was judged\n"), "{nothing}");
+    let broken = failed(&["--rules", "broken.yaml", "--audit-log", "audit.log"]);
+    assert_eq!(
+        broken,
+        "broken.yaml:3:14: error: LOAD_ERR_COMPILE_CONDITION: rule 'Pod created': filter_check called with nonexistent field ka.vreb (did you mean ka.verb?)\n"
+    );
+    assert_eq!(failed(&["--rules", "-", "--audit-log", "-"]), "-: standard input can be read only once\n");
+}
+
+#[test]
+fn replay_ends_with_1_only_when_asked_to() {
+    let args = ["replay", RESTRICTED, "--audit-log", LOG];
+    assert_eq!(run(&args).code, Some(0));
+    assert_eq!(run(&[&args[..], &["--fail-on-alerts"]].concat()).code, Some(1));
+    let silent = [&args[..], &["--fail-on-alerts", "--exclude-namespace", "corpus-a"]].concat();
+    assert_eq!(run(&silent).code, Some(0));
+}
+
+#[test]
+fn lint_shows_places_and_ends_with_1() {
+    let typos = run(&["lint", TYPOS]);
+    assert_eq!(typos.code, Some(1));
+    assert!(
+        check(&root().join("fixtures/expected/help/lint-typos.txt"), &typos.out)
+            .map_err(|e| panic!("{e}"))
+            .is_ok()
+    );
+    assert_eq!(typos.err, "Falco 0.44.1 does not load this: 2 errors, 1 warning\n");
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["lint", "--format", "json", TYPOS]).out).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    let places: Vec<_> =
+        findings.iter().map(|f| (f["line"].as_u64().unwrap(), f["severity"].as_str().unwrap())).collect();
+    assert_eq!(places, [(6, "error"), (7, "error"), (8, "warning")]);
+    assert_eq!(findings[0]["file"], TYPOS);
+    assert_eq!(findings[0]["code"], "LOAD_ERR_VALIDATE");
+}
+
+#[test]
+fn lint_loads_several_files_in_order() {
+    let rules = run(&["convert", RESTRICTED]).done();
+    let temp = folder(&[("rules.yaml", &rules)]);
+    let tuning = root().join("fixtures/tuning/psp_tuning.yaml");
+    let tuning = tuning.to_str().unwrap();
+    let fine = run_in(temp.path(), &["lint", "rules.yaml", tuning], "");
+    assert_eq!(fine.err, "Falco 0.44.1 loads this without a warning\n");
+    assert_eq!(fine.done(), "");
+    assert_eq!(run_in(temp.path(), &["lint", tuning, "rules.yaml"], "").code, Some(1));
+    assert_eq!(run_in(temp.path(), &["lint", "-"], &rules).code, Some(0));
+    let gone = run_in(temp.path(), &["lint", "rules.yaml", "none.yaml", "gone.yaml"], "").failed();
+    assert!(gone.starts_with("none.yaml: ") && gone.contains("\ngone.yaml: "), "{gone}");
+}
+
+#[test]
+fn lint_says_what_it_does_not_check() {
+    let plugin = "- required_plugin_versions:\n  - {name: cloudtrail, version: 0.2.3}\n- macro: unused\n  condition: ct.name=x\n- rule: Console login\n  desc: d\n  condition: ct.name=ConsoleLogin\n  output: o\n  priority: NOTICE\n  source: aws_cloudtrail\n";
+    let foreign = run_in(root(), &["lint", "-"], plugin);
+    assert_eq!(
+        foreign.err,
+        "note: stdin:2:5: nothing is known here of the plugin cloudtrail; rules that need it are not checked against it\n\
+         note: stdin: whether macros and lists are used is not checked\n\
+         note: stdin: rules of a source that is not known here are not checked\n\
+         nothing wrong in what was checked\n"
+    );
+    assert_eq!(foreign.done(), "");
+    // without the requirement the same is a fault, as in Falco
+    let (_, without) = plugin.split_once("0.2.3}\n").unwrap();
+    assert_eq!(run_in(root(), &["lint", "-"], without).code, Some(1));
+    // what syscall rules use
+    let syscall = "- rule: Open\n  desc: d\n  condition: evt.type=open and evt.arg.flags contains O_CREAT and proc.aname[2]=sh\n  output: o %evt.arg.flags %proc.pname\n  priority: NOTICE\n";
+    assert_eq!(run_in(root(), &["lint", "-"], syscall).code, Some(0));
+    for wrong in ["evt.arg[flags]", "evt.args.x", "thread.cgroup[cpu]", "evt.rawarg[0]"] {
+        assert_eq!(
+            run_in(root(), &["lint", "-"], &syscall.replace("evt.arg.flags contains", &format!("{wrong} =")))
+                .code,
+            Some(1),
+            "{wrong}"
+        );
+    }
 }

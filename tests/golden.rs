@@ -35,9 +35,10 @@ fn expected() -> PathBuf {
     root().join("fixtures/expected")
 }
 
-/// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`.
+/// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`, those of
+/// a whole cluster in `cluster`.
 fn expected_files() -> Vec<PathBuf> {
-    let other = |path: &PathBuf| path.starts_with("help") || path.starts_with("report");
+    let other = |path: &PathBuf| ["help", "report", "cluster"].iter().any(|folder| path.starts_with(folder));
     files(&expected()).into_iter().filter(|path| !other(path)).collect()
 }
 
@@ -165,6 +166,9 @@ fn a_real_falco_loads_every_expected_file() {
         expected_files().iter().map(|path| vec![expected().join(path)]).collect();
     let restricted = expected().join(POLICIES).join("kubernetes-restricted.yaml");
     sets.push(vec![restricted, root().join("fixtures/tuning/psp_tuning.yaml")]);
+    sets.push(
+        ["psp_audit_rules.yaml", "today.yaml"].map(|name| expected().join("cluster").join(name)).to_vec(),
+    );
     let queue = Mutex::new(sets.into_iter());
     let problems = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

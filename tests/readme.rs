@@ -216,3 +216,55 @@ fn the_tuning_example_does_what_it_says() {
     assert_eq!(alerts("web", "shop-1", Some("break-glass")), []);
     assert_eq!(alerts("monitoring", "node-exporter-x", None), []);
 }
+
+/// The rows of the table in `docs/falco-model.md`: example and reason.
+fn refused_constructs(text: &str) -> Vec<(String, String)> {
+    let rows = text.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let cells =
+        |line: &str| line.trim_matches(['|', ' ']).split(" | ").map(str::to_owned).collect::<Vec<_>>();
+    rows.map(|line| {
+        let cells = cells(line);
+        (cells[1].trim_matches('`').to_owned(), cells[2].clone())
+    })
+    .collect()
+}
+
+/// Why the model does not evaluate a condition, if so.
+fn reason(condition: &str) -> Option<String> {
+    let rule = json!([{"rule": "r", "desc": "d", "condition": condition, "output": "o", "priority": "NOTICE",
+        "source": "k8s_audit"}])
+    .to_string();
+    let loaded = load(&[Source { name: "r.yaml", text: &rule }]);
+    let rules = loaded.rules.unwrap_or_else(|| panic!("{condition}: {}", loaded.findings[0]));
+    rules.rules()[0].not_modelled.clone()
+}
+
+#[test]
+fn the_list_of_what_is_not_evaluated_is_complete() {
+    let path = root().join("docs/falco-model.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let rows = refused_constructs(&text);
+    for (example, wanted) in &rows {
+        assert_eq!(reason(example).as_ref(), Some(wanted), "{example}");
+    }
+    // a row for every place in the code that refuses something
+    let code = include_str!("../src/falco/check.rs");
+    let places = code.matches("self.unmodelled = Some(").count()
+        - code.matches("self.unmodelled = Some(reason.clone())").count();
+    assert_eq!(rows.len(), places);
+    let unread = |field: &&psp2falco::falco::catalog::FieldInfo| {
+        let argument = if field.argument.is_some_and(|a| a.required) { "[1]" } else { "" };
+        field.sources.contains(&"k8s_audit") && reason(&format!("{}{argument} exists", field.name)).is_some()
+    };
+    let fields: Vec<String> = psp2falco::falco::catalog::catalog()
+        .fields()
+        .filter(unread)
+        .map(|f| format!("`{}`", f.name))
+        .collect();
+    let line = format!("The fields that no log holds: {}.\n", fields.join(", "));
+    let old = text.lines().find(|line| line.starts_with("The fields that no log holds: ")).unwrap();
+    snapshot::report(
+        &check(&path, &text.replace(&format!("{old}\n"), &line)).err().into_iter().collect::<Vec<_>>(),
+        "readme",
+    );
+}

@@ -4,13 +4,16 @@ mod convert;
 mod explain;
 mod generate;
 mod krm;
+mod lint;
+mod replay;
 #[cfg(feature = "cluster")]
 mod scan;
 mod shell;
 
 use std::fmt::Write as _;
+use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
@@ -55,6 +58,8 @@ pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
         Command::Explain(args) => explain::run(&args, out, err),
         Command::Generate(args) => generate::run(&args, out, err),
         Command::Krm => krm::run(&mut std::io::stdin().lock(), out, err),
+        Command::Replay(args) => replay::run(&args, out, err),
+        Command::Lint(args) => lint::run(&args, out, err),
         Command::Completions(args) => shell::completions(&args, out),
         Command::Man(args) => shell::man(&args, out, err),
     }
@@ -205,6 +210,26 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
 fn all(problems: &[Problem]) -> anyhow::Error {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     anyhow::anyhow!(lines.join("\n"))
+}
+
+/// The names and texts of rules files; `-` is standard input.
+///
+/// # Errors
+/// All that cannot be read, in lines that start with the file.
+fn read_rules(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
+    let mut texts = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        let is_stdin = path.as_os_str() == "-";
+        let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        let read =
+            if is_stdin { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
+        match read {
+            Ok(text) => texts.push((name, text)),
+            Err(error) => problems.push(format!("{name}: {error}")),
+        }
+    }
+    if problems.is_empty() { Ok(texts) } else { bail!(problems.join("\n")) }
 }
 
 fn names(input: &Input) -> String {

@@ -111,6 +111,12 @@ impl ClockFormat {
     }
 }
 
+/// A time in UTC to the nanosecond, with the date and `separator` before it if there is one.
+#[must_use]
+pub fn time_text(nanoseconds: u64, separator: Option<char>) -> String {
+    ClockFormat { date: separator, fraction: true, zone: "" }.write(nanoseconds)
+}
+
 /// A field of each container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContainerField {

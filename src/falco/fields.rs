@@ -26,6 +26,20 @@ pub(crate) fn is_left_side(text: &str, source: &str) -> bool {
 /// The field that `name[arg]` reads on events of a source.
 pub(crate) fn known_field(name: &str, arg: Option<&str>, source: &str) -> Checked<&'static FieldInfo> {
     let full = arg.map_or_else(|| name.to_owned(), |arg| format!("{name}[{arg}]"));
+    if arg.is_none()
+        && let Some(info) = dotted(name).and_then(|base| catalog().find(base, source))
+    {
+        return Ok(info);
+    }
+    if let Some(arg) = arg {
+        let is_number = !arg.is_empty() && arg.bytes().all(|b| b.is_ascii_digit());
+        match name {
+            "evt.arg" if !is_number => return refuse(format!("{arg} is not a valid number")),
+            "evt.rawarg" => return refuse("evt.arg fields must be expressed explicitly"),
+            "evt.abspath" | "thread.cgroup" => return refuse(format!("filter syntax error: {full}")),
+            _ => {}
+        }
+    }
     let Some(info) = catalog().find(name, source) else {
         if let Some(longest) = needs_argument(name, source).filter(|_| arg.is_none()) {
             return refuse(format!("filter '{name}': {longest} requires an argument but none provided"));
@@ -72,6 +86,21 @@ pub(crate) fn known_field(name: &str, arg: Option<&str>, source: &str) -> Checke
         return refuse(format!("filter '{full}': k8saudit fails on an empty argument of {name}"));
     }
     Ok(info)
+}
+
+/// The field of which `name` is one with an argument after a dot, as `evt.arg.flags` is of `evt.arg`. Which arguments
+/// there are is not modelled.
+fn dotted(name: &str) -> Option<&'static str> {
+    if matches!(name, "evt.abspath" | "evt.abspath.src" | "evt.abspath.dst") {
+        return Some("evt.abspath");
+    }
+    let is_argument = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    ["evt.arg", "evt.rawarg", "thread.cgroup"]
+        .into_iter()
+        .find(|base| name.strip_prefix(base).and_then(|n| n.strip_prefix('.')).is_some_and(is_argument))
 }
 
 /// The plugin's field that Falco finds at the start of an unknown name, if that takes an argument.

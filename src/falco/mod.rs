@@ -30,6 +30,7 @@
 //!
 //! What is not modelled is refused rather than guessed: see [`Rule::not_modelled`].
 
+mod batch;
 pub mod catalog;
 mod check;
 mod compile;
@@ -57,8 +58,10 @@ pub(crate) mod yaml;
 
 pub use eval::Extractions;
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};
+pub use extract::time_text;
 pub use json::JsonError;
 pub use literals::MAX_LITERAL;
 pub use rules::{
-    ENGINE_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity, Source, load,
+    ENGINE_VERSION, FALCO_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity,
+    Source, load,
 };

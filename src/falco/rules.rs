@@ -8,6 +8,9 @@ use super::reader::Collector;
 use std::fmt;
 use std::sync::Arc;
 
+/// The release of Falco that is modelled.
+pub const FALCO_VERSION: &str = "0.44.1";
+
 /// The version of Falco's rules engine that is modelled (Falco 0.44.1).
 pub const ENGINE_VERSION: &str = "0.62.0";
 
@@ -39,8 +42,8 @@ pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// Falco's code for it, as `LOAD_UNUSED_MACRO`. Findings that only this check makes are
-    /// `SCHEMA` (Falco prints these apart), `DUPLICATE_RULE`, `PLUGIN_REQUIREMENT` and `NOT_MODELLED`
-    /// (see [`Rule::not_modelled`]).
+    /// `SCHEMA` (Falco prints these apart), `DUPLICATE_RULE`, `PLUGIN_REQUIREMENT`, `UNKNOWN_PLUGIN`
+    /// (the rules need a plugin that is not modelled) and `NOT_MODELLED` (see [`Rule::not_modelled`]).
     pub code: &'static str,
     /// The file.
     pub file: String,
@@ -213,6 +216,18 @@ impl RuleSet {
     #[must_use]
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|r| r.name == name)
+    }
+
+    /// Whether some rule reads where an event stands in the stream (`evt.num`).
+    #[must_use]
+    pub fn reads_event_numbers(&self) -> bool {
+        self.program.reads_event_numbers()
+    }
+
+    /// How many rules can alert here: those for audit events that are switched on and modelled.
+    #[must_use]
+    pub fn active_rules(&self) -> usize {
+        self.active.len()
     }
 
     fn active(&self) -> impl Iterator<Item = (&Rule, &Node)> {

@@ -80,7 +80,12 @@ impl Collector<'_> {
             }
             met |= PLUGIN_VERSIONS.iter().any(|(n, v)| n == name && is_compatible(v, version));
         }
-        if !met {
+        let is_known = |(name, _): &(String, String)| PLUGIN_VERSIONS.iter().any(|(n, _)| n == name);
+        if !wanted.iter().any(is_known) {
+            let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+            let message = format!("nothing is known here of the plugin {}", names.join(" or "));
+            self.find(Severity::Warning, "UNKNOWN_PLUGIN", (self.file, node.place), item, message);
+        } else if !met {
             let wanted: Vec<String> =
                 wanted.iter().map(|(name, version)| format!("{name}:{version}")).collect();
             let message =

@@ -176,10 +176,15 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
 
 /// Rows in columns; control characters of manifests do not reach the terminal.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    table_within(rows, WIDEST)
+}
+
+/// The same with cells of at most `widest` characters.
+fn table_within<const N: usize>(rows: &[[String; N]], widest: usize) -> String {
     let clean = |cell: &str| -> String {
         let cell: String = cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
-        if cell.chars().count() > WIDEST {
-            cell.chars().take(WIDEST - 1).chain(['…']).collect()
+        if cell.chars().count() > widest {
+            cell.chars().take(widest.saturating_sub(1)).chain(['…']).collect()
         } else {
             cell
         }

@@ -1,0 +1,145 @@
+//! `lint`: Falco's load check, without Falco.
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use super::{Exit, read_rules};
+use crate::cli::{Lint, LintFormat};
+use crate::falco::{self, Finding, Severity};
+
+/// The longest part of a line that is shown, in characters.
+const SHOWN: usize = 160;
+
+/// Checks rules files and shows what Falco would say of them.
+pub(super) fn run(args: &Lint, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+    let texts = read_rules(&args.files)?;
+    let sources: Vec<falco::Source<'_>> =
+        texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
+    let checked = Checked::new(falco::load(&sources).findings);
+    match args.format {
+        LintFormat::Text => {
+            for finding in &checked.findings {
+                let text = texts.iter().find(|(name, _)| *name == finding.file).map_or("", |(_, text)| text);
+                writeln!(out, "{finding}\n{}", excerpt(text, finding)).context("standard output")?;
+            }
+            for note in &checked.notes {
+                writeln!(err, "note: {note}")?;
+            }
+        }
+        LintFormat::Json => {
+            let findings: Vec<_> = checked.findings.iter().map(as_json).collect();
+            let files: Vec<&String> = texts.iter().map(|(name, _)| name).collect();
+            let all = json!({"files": files, "findings": findings, "not_checked": checked.notes});
+            writeln!(out, "{all:#}").context("standard output")?;
+        }
+    }
+    let count = |severity| checked.findings.iter().filter(|f| f.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let text = match (errors, warnings) {
+        (0, 0) if !checked.notes.is_empty() => "nothing wrong in what was checked".to_owned(),
+        (0, 0) => format!("Falco {} loads this without a warning", falco::FALCO_VERSION),
+        (0, n) => format!("Falco {} loads this with {n} warning{}", falco::FALCO_VERSION, s(n)),
+        (e, n) => {
+            format!(
+                "Falco {} does not load this: {e} error{}, {n} warning{}",
+                falco::FALCO_VERSION,
+                s(e),
+                s(n)
+            )
+        }
+    };
+    writeln!(err, "{text}")?;
+    Ok(if checked.findings.is_empty() { Exit::Done } else { Exit::Findings })
+}
+
+/// Findings, and what could not be checked.
+struct Checked {
+    findings: Vec<Finding>,
+    notes: Vec<String>,
+}
+
+impl Checked {
+    /// Takes from the findings what is no fault of the rules but a limit of this check.
+    fn new(all: Vec<Finding>) -> Self {
+        let foreign = all.iter().any(|f| f.code == "UNKNOWN_PLUGIN");
+        let mut notes: Vec<String> = Vec::new();
+        let mut findings = Vec::new();
+        for finding in all {
+            let place = format!("{}:{}:{}", finding.file, finding.line, finding.column);
+            let is_unknown_field = finding.message.contains("called with nonexistent field");
+            let limit = match finding.code {
+                "UNKNOWN_PLUGIN" => {
+                    format!("{place}: {}; rules that need it are not checked against it", finding.message)
+                }
+                "NOT_MODELLED" => {
+                    format!(
+                        "{place}: {}: Falco loads it, but replay cannot: {}",
+                        finding.item, finding.message
+                    )
+                }
+                // With a plugin that is not known here, these may be as they should.
+                "LOAD_UNKNOWN_SOURCE" if foreign => {
+                    format!("{}: rules of a source that is not known here are not checked", finding.file)
+                }
+                "LOAD_UNUSED_MACRO" | "LOAD_UNUSED_LIST" if foreign => {
+                    format!("{}: whether macros and lists are used is not checked", finding.file)
+                }
+                _ if foreign && is_unknown_field => {
+                    format!("{place}: {}: not checked: {}", finding.item, finding.message)
+                }
+                _ => {
+                    notes.extend(is_unknown_field.then(|| plugin_hint(&finding.message)).flatten());
+                    findings.push(finding);
+                    continue;
+                }
+            };
+            notes.push(limit);
+        }
+        let mut seen = HashSet::new();
+        notes.retain(|note| seen.insert(note.clone()));
+        Self { findings, notes }
+    }
+}
+
+/// What to do about a field that may come from a plugin which is not known here.
+fn plugin_hint(message: &str) -> Option<String> {
+    let field = message.split("nonexistent field ").nth(1)?;
+    let (family, _) = field.split_once('.')?;
+    let prefix = format!("{family}.");
+    (!falco::catalog::catalog().fields().any(|f| f.name.starts_with(&prefix))).then(|| {
+        format!(
+            "no field starts with {prefix} in what is known here; where a plugin brings them, name it under \
+             required_plugin_versions, and they are left unchecked"
+        )
+    })
+}
+
+/// The line of a finding with a mark under its column.
+fn excerpt(text: &str, finding: &Finding) -> String {
+    let line = finding.line.checked_sub(1).and_then(|n| text.lines().nth(n)).unwrap_or_default();
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let column = finding.column.saturating_sub(1);
+    let indent = line.chars().take_while(|c| c.is_whitespace()).count().min(column);
+    // Of a long line, what is around the place.
+    let skipped = if column > indent + SHOWN / 2 { column - SHOWN / 2 } else { indent };
+    let shown: String = line.chars().skip(skipped).take(SHOWN).map(clean).collect();
+    format!("    {}\n    {}^", shown.trim_end(), " ".repeat(column - skipped))
+}
+
+fn as_json(finding: &Finding) -> serde_json::Value {
+    let severity = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    json!({
+        "file": finding.file, "line": finding.line, "column": finding.column, "severity": severity,
+        "code": finding.code, "item": finding.item, "message": finding.message,
+    })
+}
+
+fn s(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

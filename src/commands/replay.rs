@@ -1,0 +1,221 @@
+//! `replay`: which rules would have alerted on a recorded audit log.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{AUDIT_RULES, Exit, make, read_input, read_rules};
+use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
+use crate::falco::{self, RuleSet, Severity};
+use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
+
+/// Replays audit logs through the rules of policies and rules files.
+pub(super) fn run(args: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+    let (logs, policies) = sorted_out(args)?;
+    let rules = rules(args, policies, err)?;
+    let read = Arc::new(AtomicU64::new(0));
+    let mut opened = Vec::new();
+    let mut problems = Vec::new();
+    for path in &logs {
+        match Log::open(path, &read) {
+            Ok(log) => opened.push(log),
+            Err(error) => problems.push(format!("{}: {error}", path.display())),
+        }
+    }
+    if !problems.is_empty() {
+        bail!(problems.join("\n"));
+    }
+    let how = replay::Options {
+        matching: match args.rule_matching {
+            RuleMatching::First => Matching::First,
+            RuleMatching::All => Matching::All,
+        },
+        format: match args.format {
+            ReplayFormat::Table => Format::Table,
+            ReplayFormat::Json => Format::Json,
+        },
+        threads: args
+            .threads
+            .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from),
+    };
+    let outcome = with_progress(args, &logs, &read, || {
+        let mut write = |text: &[u8]| out.write_all(text).context("standard output");
+        replay::replay(opened, &rules, &how, &mut write)
+    })?;
+    if args.format == ReplayFormat::Table && outcome.alerts > 0 {
+        write!(out, "{}", outcome.summary.table()).context("standard output")?;
+    }
+    out.flush().context("standard output")?;
+    tell(&outcome, &rules, logs.len(), err)?;
+    if outcome.events == 0 {
+        bail!("{}: no audit event here, so nothing was judged", names(&logs));
+    }
+    Ok(if args.fail_on_alerts && outcome.alerts > 0 { Exit::Findings } else { Exit::Done })
+}
+
+/// Tells logs from policies: `--audit-log` takes all that follows it, but no log is a folder or YAML.
+fn sorted_out(args: &Replay) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let is_policy =
+        |path: &Path| path.is_dir() || path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+    let (first, rest) = match args.audit_log.split_first() {
+        Some((first, rest)) => (first.clone(), rest),
+        None => bail!("--audit-log: missing"),
+    };
+    let mut logs = vec![first];
+    let mut policies = args.paths.clone();
+    for path in rest {
+        if is_policy(path) { policies.push(path.clone()) } else { logs.push(path.clone()) }
+    }
+    let all = || logs.iter().chain(&policies).chain(&args.rules);
+    if all().filter(|path| path.as_os_str() == "-").count() > 1 {
+        bail!("-: standard input can be read only once");
+    }
+    Ok((logs, policies))
+}
+
+/// The rules of the policies, and the rules files on top.
+fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<RuleSet> {
+    if policies.is_empty() && args.rules.is_empty() {
+        bail!("no rules to replay: name policies, or rules files with --rules");
+    }
+    let mut texts = Vec::new();
+    if !policies.is_empty() {
+        let inventory = read_input(&Input { paths: policies, strict: args.strict }, err)?;
+        let rendered = make(&inventory, &args.generation, err)?.rendered;
+        texts.push((AUDIT_RULES.to_owned(), rendered.text));
+    }
+    texts.extend(read_rules(&args.rules)?);
+    let sources: Vec<falco::Source<'_>> =
+        texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
+    let loaded = falco::load(&sources);
+    let Some(rules) = loaded.rules else {
+        let errors = loaded.findings.iter().filter(|f| f.severity == Severity::Error);
+        let lines: Vec<String> = errors.map(ToString::to_string).collect();
+        return Err(anyhow!(lines.join("\n")));
+    };
+    let warnings = loaded.findings.iter().filter(|f| f.code != "NOT_MODELLED").count();
+    if warnings > 0 {
+        writeln!(
+            err,
+            "warning: the rules load with {warnings} warning{}; psp2falco lint shows them",
+            s(warnings)
+        )?;
+    }
+    let other = rules.rules().iter().filter(|rule| rule.source != "k8s_audit").count();
+    if other > 0 {
+        writeln!(err, "passed over {other} rule{} for other events than audit events", s(other))?;
+    }
+    let off = rules.rules().iter().filter(|rule| rule.source == "k8s_audit" && !rule.enabled).count();
+    if off > 0 {
+        writeln!(
+            err,
+            "passed over {off} rule{} that {} switched off",
+            s(off),
+            if off == 1 { "is" } else { "are" }
+        )?;
+    }
+    for rule in rules.rules().iter().filter(|rule| rule.enabled && rule.source == "k8s_audit") {
+        if let Some(reason) = &rule.not_modelled {
+            writeln!(err, "warning: not replayed: rule '{}': {reason}", rule.name)?;
+        }
+    }
+    if rules.active_rules() == 0 {
+        bail!("no rule for audit events that could be replayed");
+    }
+    Ok(rules)
+}
+
+/// Runs with a progress bar where someone may be watching.
+fn with_progress<T>(args: &Replay, logs: &[PathBuf], read: &AtomicU64, run: impl FnOnce() -> T) -> T {
+    let alerts_scroll = args.format == ReplayFormat::Json && std::io::stdout().is_terminal();
+    if !std::io::stderr().is_terminal() || alerts_scroll {
+        return run();
+    }
+    // The length of standard input is not known.
+    let lengths: Option<u64> = logs
+        .iter()
+        .map(|path| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|m| m.len()))
+        .sum();
+    let (bar, style) = match lengths {
+        Some(length) => (ProgressBar::new(length), "{wide_bar} {bytes} of {total_bytes}, {eta} to go"),
+        None => (ProgressBar::no_length(), "{spinner} {bytes}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                bar.set_position(read.load(Ordering::Relaxed));
+                thread::park_timeout(Duration::from_millis(100));
+            }
+            bar.finish_and_clear();
+        });
+        let result = run();
+        done.store(true, Ordering::Relaxed);
+        watcher.thread().unpark();
+        result
+    })
+}
+
+/// Says what was replayed and what could not be.
+fn tell(outcome: &Outcome, rules: &RuleSet, logs: usize, err: &mut dyn Write) -> Result<()> {
+    for trouble in &outcome.troubles {
+        writeln!(err, "{trouble}")?;
+    }
+    let shown = outcome.troubles.iter().filter(|t| t.cost != Cost::Rest).count() as u64;
+    let lost = outcome.bad_lines + outcome.bad_events;
+    if lost > shown {
+        writeln!(err, "and {} more like these", lost - shown)?;
+    }
+    for (first, second) in &outcome.disorder {
+        writeln!(
+            err,
+            "warning: {second} starts earlier than {first}, which was given before it; logs are read in the order given"
+        )?;
+    }
+    if outcome.oversized > 0 {
+        writeln!(
+            err,
+            "warning: {} event{} above 256 KiB: judged here, but Falco's k8saudit plugin drops such events unless its \
+             maxEventSize is raised",
+            outcome.oversized,
+            s(outcome.oversized)
+        )?;
+    }
+    let mut text = format!(
+        "{} alert{} by {} rule{} on {} event{}",
+        outcome.alerts,
+        s(outcome.alerts),
+        rules.active_rules(),
+        s(rules.active_rules()),
+        outcome.events,
+        s(outcome.events),
+    );
+    if logs > 1 {
+        text.push_str(&format!(" of {logs} logs, in the order given"));
+    }
+    if outcome.bad_lines > 0 {
+        text.push_str(&format!("; {} of {} lines not readable", outcome.bad_lines, outcome.lines));
+    }
+    if outcome.bad_events > 0 {
+        text.push_str(&format!("; {} event{} that Falco drops", outcome.bad_events, s(outcome.bad_events)));
+    }
+    writeln!(err, "{text}")?;
+    Ok(())
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn s(count: impl TryInto<u64>) -> &'static str {
+    if count.try_into().is_ok_and(|count: u64| count == 1) { "" } else { "s" }
+}

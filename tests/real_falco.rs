@@ -1,0 +1,209 @@
+//! The recorded pods replayed through a real Falco, if there is one: the rules must give the recorded verdicts there
+//! too, and `replay` must write the very alerts that Falco writes.
+//!
+//! `PSP2FALCO_FALCO=/path/to/falco` names it, and `PSP2FALCO_FALCO_PLUGINS=/folder` where `libk8saudit.so` and
+//! `libjson.so` lie, if not where Falco looks by itself.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+
+mod common;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use psp2falco::falco::{Event, Source, load};
+use psp2falco::render::{self, Options};
+use psp2falco::replay::{self, Format, Log, Matching};
+use serde_json::Value;
+
+/// Falco's configuration: nothing but the two plugins, a log to read, and alerts on standard output.
+fn config(log: &Path) -> String {
+    let folder = std::env::var("PSP2FALCO_FALCO_PLUGINS").map(|f| f + "/").unwrap_or_default();
+    let text = |value: &str| Value::from(value).to_string();
+    let (k8saudit, json) = (text(&format!("{folder}libk8saudit.so")), text(&format!("{folder}libjson.so")));
+    let log = text(&log.display().to_string());
+    format!(
+        "config_files: []
+rules_files: []
+watch_config_files: false
+engine: {{kind: nodriver}}
+load_plugins: [k8saudit, json]
+plugins:
+  - {{name: k8saudit, library_path: {k8saudit}, open_params: {log}}}
+  - {{name: json, library_path: {json}}}
+time_format_iso_8601: false
+priority: debug
+rule_matching: all
+json_output: true
+json_include_output_property: true
+json_include_message_property: false
+json_include_output_fields_property: true
+json_include_tags_property: true
+outputs_queue: {{capacity: 0}}
+append_output: []
+stdout_output: {{enabled: true}}
+syslog_output: {{enabled: false}}
+webserver: {{enabled: false}}
+log_stderr: true
+log_syslog: false
+"
+    )
+}
+
+/// The alerts of a real Falco, less its host's name.
+fn alerts(falco: &OsString, rules: &str, log: &str) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("rules.yaml"), rules).unwrap();
+    fs::write(path("audit.log"), log).unwrap();
+    fs::write(path("falco.yaml"), config(&path("audit.log"))).unwrap();
+    let output = Command::new(falco)
+        .arg("-c")
+        .arg(path("falco.yaml"))
+        .args(["--enable-source", "k8s_audit", "-r"])
+        .arg(path("rules.yaml"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", falco.display());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| {
+            let mut alert: Value = serde_json::from_str(line).unwrap();
+            alert.as_object_mut().unwrap().shift_remove("hostname");
+            alert
+        })
+        .collect()
+}
+
+/// The Falco to use; none when the test is to be skipped.
+fn falco() -> Option<OsString> {
+    let falco = std::env::var_os("PSP2FALCO_FALCO");
+    if falco.is_none() {
+        // not `eprintln!`, which the test harness would swallow
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nSKIPPED: no real Falco has seen the recorded pods; name one with PSP2FALCO_FALCO=/path/to/falco\n"
+        );
+    }
+    falco
+}
+
+/// Runs `work` on each item, on all processors, and returns what went wrong.
+fn in_parallel<T: Send>(items: Vec<T>, work: impl Fn(T) -> Vec<String> + Sync) -> Vec<String> {
+    let queue = Mutex::new(items.into_iter());
+    let problems = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let Some(item) = queue.lock().unwrap().next() else { return };
+                    let found = work(item);
+                    problems.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    problems.into_inner().unwrap()
+}
+
+#[test]
+fn a_real_falco_gives_the_recorded_verdicts() {
+    let Some(falco) = falco() else { return };
+    let recording = common::Recording::load();
+    let mut cases: BTreeMap<&str, Vec<&common::Case>> = BTreeMap::new();
+    for case in &recording.cases {
+        cases.entry(&case.policy).or_default().push(case);
+    }
+    let total = recording.cases.len();
+    let problems = in_parallel(cases.into_iter().collect(), |(policy, cases)| {
+        let located = &recording.located[policy];
+        let name = &located.policy.name;
+        let rules = render::audit_rules(std::slice::from_ref(located), &Options::default()).unwrap().text;
+        let log: String = cases.iter().map(|case| recording.events[&case.id].clone() + "\n").collect();
+        let mut fired: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for alert in alerts(&falco, &rules, &log) {
+            let pod = alert["output_fields"]["ka.resp.name"].as_str().unwrap().to_owned();
+            fired.entry(pod).or_default().insert(alert["rule"].as_str().unwrap().to_owned());
+        }
+        let loaded = load(&[Source { name: "rules", text: &rules }]).rules.unwrap();
+        let disagreement = |case: &&common::Case| {
+            let real = fired.get(&case.id).cloned().unwrap_or_default();
+            let event = recording.events[&case.id].as_bytes();
+            let model: BTreeSet<String> =
+                loaded.alerts(&Event::parse(event).unwrap()).iter().map(|rule| rule.name.clone()).collect();
+            let kind = if case.verdict == "denied" { "Violation" } else { "Lost Default" };
+            let fields = |prefix: &str| -> BTreeSet<String> {
+                let inner = |rule: &String| {
+                    let field = rule.strip_prefix(prefix)?.strip_suffix(')')?;
+                    Some(common::group(field))
+                };
+                real.iter().filter_map(inner).collect()
+            };
+            let named = fields(&format!("PSP {name} {kind} ("));
+            let only_these = real.iter().all(|rule| rule.starts_with(&format!("PSP {name} {kind} (")));
+            let fine = real == model
+                && only_these
+                && (case.verdict == "allowed") == real.is_empty()
+                && named == case.fields;
+            (!fine).then(|| {
+                format!(
+                    "{} under {name}: recorded {} {:?}\n  Falco {real:?}\n  model {model:?}",
+                    case.id, case.verdict, case.fields
+                )
+            })
+        };
+        cases.iter().filter_map(disagreement).collect()
+    });
+    println!("{} of {total} pods have the recorded verdict", total - problems.len());
+    assert!(
+        problems.is_empty(),
+        "{} of {total} pods differ:\n{}",
+        problems.len(),
+        problems[..problems.len().min(5)].join("\n")
+    );
+}
+
+#[test]
+fn replay_writes_what_a_real_falco_writes() {
+    let Some(falco) = falco() else { return };
+    let log: String = common::lines("single/audit.jsonl.gz").iter().map(|line| line.clone() + "\n").collect();
+    let policies = ["kubernetes-restricted", "kubernetes-baseline", "every-field"];
+    let problems = in_parallel(policies.to_vec(), |policy| {
+        let path = snapshot::root().join(format!("fixtures/expected/policies/{policy}.yaml"));
+        let text = fs::read_to_string(path).unwrap();
+        let rules = load(&[Source { name: "rules", text: &text }]).rules.unwrap();
+        let reader = std::io::Cursor::new(log.clone().into_bytes());
+        let input = Log::new("audit.log", reader, &Arc::default()).unwrap();
+        let options = replay::Options { matching: Matching::All, format: Format::Json, threads: 2 };
+        let mut written = Vec::new();
+        let mut write = |text: &[u8]| {
+            written.extend_from_slice(text);
+            Ok(())
+        };
+        replay::replay(vec![input], &rules, &options, &mut write).unwrap();
+        let ours: Vec<Value> = String::from_utf8(written)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let theirs = alerts(&falco, &text, &log);
+        println!(
+            "{policy}: {} alerts of {} are the same",
+            ours.iter().zip(&theirs).filter(|(a, b)| a == b).count(),
+            theirs.len()
+        );
+        let differ = ours.iter().zip(&theirs).find(|(a, b)| a != b);
+        let differ = differ.map(|(a, b)| format!("{policy}:\n  replay {a}\n  Falco  {b}"));
+        let lengths = (ours.len() != theirs.len() || theirs.is_empty())
+            .then(|| format!("{policy}: {} alerts, Falco has {}", ours.len(), theirs.len()));
+        differ.into_iter().chain(lengths).collect()
+    });
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
