@@ -514,7 +514,7 @@ fn every_yaml_reader_sees_the_same_rules() {
             let json = name == "JSON report" || name == "SARIF report";
             assert!(json || is_plain(&said), "{name} of {text:?}: {said:?}");
             assert!(!json || serde_json::from_str::<Value>(&said).is_ok(), "{name} of {text:?}");
-            assert!(json || !said.contains("<script>alert"), "{name} of {text:?}");
+            assert!(name != "HTML report" || !said.contains("<script>alert"), "{text:?}");
         }
         assert_eq!(lines(&inventory), lines(&benign), "{text:?}");
     }
@@ -716,7 +716,7 @@ fn what_no_condition_can_hold_is_refused_with_its_place() {
     let paths = |path: &str| spec(&json!({"allowedHostPaths": [{"pathPrefix": path}]}));
     for (policy, expected) in [
         (paths(&format!("/{}", "x".repeat(1 << 20))), "p.json:1:1: allowedHostPaths: a value of 104857"),
-        (paths("/a\u{e000}b"), "p.json:1:1: allowedHostPaths: a value holds U+E000 or U+E001"),
+        (paths("/a\u{e000}b"), "p.json:1:1: allowedHostPaths: a value holds U+E000"),
         (spec(&json!({"defaultAddCapabilities": ["X".repeat(300)]})), "p.json:1:1: defaultAddCapabilities: "),
         (
             spec(
