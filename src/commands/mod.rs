@@ -23,7 +23,7 @@ use crate::cli::{self, AuditObject, Cli, Command, Convert, Input, Output, Rules,
 use crate::config::Config;
 use crate::falco;
 use crate::predict::{self, Prediction};
-use crate::problem::Problem;
+use crate::problem::{Problem, cut, printable};
 use crate::read::{self, Inventory};
 use crate::render::{self, Layer, Rendered};
 use crate::{report, wrap, write};
@@ -270,8 +270,10 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
         writeln!(err, "warning: {warning}")?;
     }
     if inventory.policies.is_empty() {
-        let mut found: Vec<String> =
-            inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let mut found: Vec<String> = Vec::new();
+        if !inventory.passed_over.is_empty() {
+            found.push(report::kinds(&inventory.passed_over));
+        }
         if inventory.skipped_files > 0 {
             found.push(format!("{} not manifests", inventory.skipped_files));
         }
@@ -308,7 +310,7 @@ fn read_rules(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
 }
 
 fn names(input: &Input) -> String {
-    input.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+    input.paths.iter().map(|p| printable(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>().join(", ")
 }
 
 fn object(object: AuditObject) -> render::AuditObject {
@@ -356,6 +358,10 @@ fn options(rules: &Rules) -> render::Options {
     }
 }
 
+/// The most findings of the load check to show, and the most characters of each line.
+const MOST_FINDINGS: usize = 20;
+const WIDEST: usize = 300;
+
 /// Holds the rules against what Falco loads; anything it would say, if only a warning, is an error here.
 ///
 /// # Errors
@@ -366,10 +372,14 @@ pub fn check(rendered: &Rendered) -> Result<()> {
         return Ok(());
     }
     let mut message = String::from("the rules do not pass Falco's load check, so nothing was written:");
-    for finding in &loaded.findings {
+    for finding in loaded.findings.iter().take(MOST_FINDINGS) {
         let line =
             finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();
-        let _ = write!(message, "\n{finding}\n    {}", line.trim());
+        let (finding, line) = (finding.to_string(), cut(line.trim(), WIDEST));
+        let _ = write!(message, "\n{}\n    {}", cut(&printable(&finding), WIDEST), printable(&line));
+    }
+    if let Some(more) = loaded.findings.len().checked_sub(MOST_FINDINGS).filter(|more| *more > 0) {
+        let _ = write!(message, "\nand {more} more");
     }
     bail!(message)
 }

@@ -244,9 +244,9 @@ impl<'e, 'p> Run<'e, 'p> {
     }
 
     /// Matches the regular expressions of a test's batch, if it has one that is ready, and keeps the results.
-    fn batch(&self, id: usize, value: &Cow<'_, [u8]>) -> Option<bool> {
+    fn batch(&self, id: usize, value: &[u8]) -> Option<bool> {
         // Part of the event's text, which is looked at once.
-        if self.read.is_some() || !matches!(value, Cow::Borrowed(_)) || !self.event.is_plain_ascii() {
+        if self.read.is_some() || !self.event.is_plain_ascii() {
             return None;
         }
         let (tests, matched) = self.program.batches.matches(id, trimmed(value))?;
@@ -263,7 +263,8 @@ impl<'e, 'p> Run<'e, 'p> {
         if *left == Extracted::Missing {
             return false;
         }
-        if let (Compare::Text(TextTest::Regex(_)), Extracted::One(value)) = (&test.compare, left)
+        if let (Compare::Text(TextTest::Regex(_)), Extracted::One(Cow::Borrowed(value))) =
+            (&test.compare, left)
             && let Some(matched) = self.batch(id, value)
         {
             return matched;

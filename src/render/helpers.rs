@@ -9,6 +9,7 @@ use handlebars::{
 use serde_json::Value;
 
 use super::{mounts, pattern};
+use crate::problem::is_plain;
 use crate::psp::Field;
 use crate::psp::policy::Range;
 
@@ -31,7 +32,7 @@ pub(super) fn register(registry: &mut Handlebars<'_>) {
         ("container_without", container_without),
         ("every", every),
         ("other_than", other_than),
-        ("quote", |args, _| Ok(quote(args.text(0)?))),
+        ("quote", |args, _| fitting(args.text(0)?)),
         ("items", items),
         ("path", path),
         ("regex", |args, _| Ok(pattern::literal(args.text(0)?))),
@@ -286,17 +287,27 @@ fn every(args: &Args<'_>, data: &Value) -> Result<String, String> {
 
 /// One regex check, if it fits.
 fn check(field: &str, expression: &str) -> Result<String, String> {
-    if expression.len() > MAX_LITERAL {
-        return Err(format!("an expression of {} bytes does not fit in a condition", expression.len()));
+    Ok(format!("{field} regex {}", fitting(expression)?))
+}
+
+/// `{{quote text}}`: the text as a string of a condition, if it fits.
+fn fitting(text: &str) -> Result<String, String> {
+    if text.len() > MAX_LITERAL {
+        return Err(format!("an expression of {} bytes does not fit in a condition", text.len()));
     }
-    Ok(format!("{field} regex {}", quote(expression)))
+    Ok(quote(text))
 }
 
 /// `{{other_than word}}`: an expression for a word of a comma-separated list that is not `word`.
 fn other_than(args: &Args<'_>, _: &Value) -> Result<String, String> {
-    let letters: Vec<char> = args.text(0)?.chars().collect();
+    let word = args.text(0)?;
+    if word.contains(['"', '\\']) {
+        return Err("a category with a quotation mark or a backslash fits in no condition".to_owned());
+    }
+    let letters: Vec<char> = word.chars().collect();
     let rest = letters.iter().rev().fold("[^\",]+".to_owned(), |rest, letter| {
-        format!("([^{letter}\",][^\",]*|{}{rest})?", pattern::literal(&letter.to_string()))
+        let other = pattern::none_of([*letter, '"', ','].into_iter());
+        format!("({other}[^\",]*|{}{rest})?", pattern::literal(&letter.to_string()))
     });
     Ok(rest)
 }
@@ -353,5 +364,11 @@ pub(super) fn yaml(text: &str) -> String {
         && text.chars().all(plain)
         && text.contains(' ')
         && !text.ends_with(' ');
-    if safe { text.to_owned() } else { serde_json::Value::String(text.to_owned()).to_string() }
+    if safe {
+        return text.to_owned();
+    }
+    let json = serde_json::Value::String(text.to_owned()).to_string();
+    // beyond the characters of 16 bits, all are plain
+    let spelt = |c: char| if is_plain(c) { c.to_string() } else { format!("\\u{:04x}", c as u32) };
+    json.chars().map(spelt).collect()
 }

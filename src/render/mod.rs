@@ -4,6 +4,7 @@ mod block;
 mod helpers;
 mod mounts;
 pub mod pattern;
+mod recursion;
 mod runtime;
 mod scope;
 mod set;
@@ -13,6 +14,7 @@ mod usable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -20,6 +22,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::access::Access;
+use crate::problem::Place;
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
@@ -30,11 +33,20 @@ pub use runtime::runtime_rules;
 pub use scope::{
     IMAGES, NAMESPACES, condition_of_name, condition_of_pattern, in_scope, in_scope_of_all, listed_in,
 };
-use scope::{everywhere, scope};
+use scope::{check_scope, everywhere, namespaces, scope};
 use templates::Templates;
 
-/// Longest value that a rule is made for: no path of Linux is longer (`PATH_MAX`), escaped at worst.
-const LONGEST: usize = 4096 * 6;
+/// Longest value that a rule is made for, in bytes of JSON: no path of Linux has more than 4096 (`PATH_MAX`).
+pub const MAX_VALUE: usize = 8192;
+/// The most bytes of all values of one field together.
+pub const MAX_FIELD: usize = 256 * 1024;
+/// The most bytes of a rules file.
+pub const MAX_RULES: usize = 256 * 1024 * 1024;
+
+/// The most bytes of a template that replaces a built-in one.
+pub const MAX_TEMPLATE: u64 = 256 * 1024;
+/// The most blocks and parentheses of such a template: they may nest, and each level takes of the stack.
+pub const MAX_BLOCKS: usize = 500;
 
 /// The oldest engine that has all operators of the plain rules (Falco 0.39: `regex`).
 const ENGINE: &str = "0.43.0";
@@ -141,6 +153,8 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
     let mut assembly = Assembly::new(Layer::Audit, options)?;
     let mut set = options.access.as_ref().map(|access| set::Set::new(access, options.object));
     let mut mapped_policies = Vec::with_capacity(policies.len());
+    namespaces("--namespace", &options.namespaces)?;
+    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
@@ -151,8 +165,11 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
             assembly.all.push_str(&set.member(&policy.name, &id));
         }
         if rules_note(policy, &mapped).is_none() {
+            check_scope(located)?;
             let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
-            let blocks = assembly.policy(&policy.name, &id, scope(policy, options), &said)?;
+            let scope = scope(policy, options);
+            let blocks = assembly.policy(&policy.name, &id, scope, &said, &located.place)?;
+            assembly.bounded(&located.place)?;
             if let Some(set) = &mut set {
                 set.rules(&blocks);
             }
@@ -250,6 +267,7 @@ impl<'a> Assembly<'a> {
         id: &str,
         scope: Vec<String>,
         said: &[(Field, Said<'_>)],
+        place: &Place,
     ) -> Result<Vec<(Field, Rc<Block>)>> {
         let opening = self.opening(scope)?;
         let (mut blocks, mut fields) = (Vec::new(), Vec::new());
@@ -258,7 +276,7 @@ impl<'a> Assembly<'a> {
             if said.nothing() {
                 continue;
             }
-            let (block, first) = self.block(*field, said)?;
+            let (block, first) = self.block(*field, said, place)?;
             let refuses =
                 self.layer == Layer::Audit && said.sentences.first().is_some_and(|(_, s)| s.is_some());
             if block.refused.is_none() && refuses {
@@ -282,6 +300,17 @@ impl<'a> Assembly<'a> {
         Ok(fields.into_iter().zip(blocks).collect())
     }
 
+    /// Refuses rules that have grown beyond all use.
+    fn bounded(&self, place: &Place) -> Result<()> {
+        if self.all.len() > MAX_RULES {
+            bail!(
+                "{place}: the rules grow beyond {} MiB here; convert fewer policies in a run",
+                MAX_RULES >> 20
+            );
+        }
+        Ok(())
+    }
+
     /// What a policy's rules stand on, narrowed to a scope.
     fn opening(&mut self, scope: Vec<String>) -> Result<Rc<Block>> {
         if let Some(block) = self.openings.get(&scope) {
@@ -303,17 +332,25 @@ impl<'a> Assembly<'a> {
     }
 
     /// The block of a field, and whether it is the first that says so.
-    fn block(&mut self, field: Field, said: &Said<'_>) -> Result<(Rc<Block>, bool)> {
+    fn block(&mut self, field: Field, said: &Said<'_>, place: &Place) -> Result<(Rc<Block>, bool)> {
         let key = (field, format!("{:?}{}", said.sentences, serde_json::to_string(said.data)?));
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
         if key.1.contains(['\u{e000}', '\u{e001}', block::ADMITTED]) {
-            bail!("{field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it");
-        }
-        if let Some(length) = said.longest().filter(|n| *n > LONGEST) {
             bail!(
-                "{field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it"
+                "{place}: {field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it"
+            );
+        }
+        if let Some(length) = said.longest().filter(|n| *n > MAX_VALUE) {
+            bail!(
+                "{place}: {field}: a value of {length} bytes is longer than any path or name of Linux ({MAX_VALUE}); remove it"
+            );
+        }
+        if key.1.len() > 2 * MAX_FIELD {
+            bail!(
+                "{place}: {field}: values of more than {} KiB make no rule that Falco can use; remove some",
+                MAX_FIELD >> 10
             );
         }
         let mut data = self.stand_ins();
@@ -326,7 +363,9 @@ impl<'a> Assembly<'a> {
         }
         let number = self.blocks.len();
         insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
-        let mut block = Block::new(&self.templates.render(field.name(), &data)?);
+        let rendered =
+            self.templates.render(field.name(), &data).with_context(|| format!("{place}: {field}"))?;
+        let mut block = Block::new(&rendered);
         block.number = number;
         let block = Rc::new(block);
         self.blocks.insert(key, Rc::clone(&block));
@@ -511,5 +550,18 @@ fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engin
 
 /// Reads a template override, naming it in the error.
 fn read_override(path: &std::path::Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))
+    let place = || path.display().to_string();
+    if !std::fs::metadata(path).with_context(place)?.is_file() {
+        bail!("{}: not a file; a template is one", place());
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(place)?;
+    file.take(MAX_TEMPLATE + 1).read_to_string(&mut text).with_context(place)?;
+    if text.len() as u64 > MAX_TEMPLATE {
+        bail!("{}: longer than {} KiB; no template needs that", place(), MAX_TEMPLATE >> 10);
+    }
+    if text.matches("{{#").count() + text.matches("{{^").count() + text.matches('(').count() > MAX_BLOCKS {
+        bail!("{}: more than {MAX_BLOCKS} blocks and parentheses; no template needs that", place());
+    }
+    Ok(text)
 }

@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use super::{
-    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, insert, items, listed_in,
-    macro_name, policies_listed, quoted, together, used_items,
+    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, check_scope, insert, items,
+    listed_in, macro_name, namespaces, policies_listed, quoted, together, used_items,
 };
+use crate::problem::Place;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
@@ -27,12 +28,15 @@ const CONTAINER: &str = "0.2.4";
 pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
     let mut assembly = Assembly::new(Layer::Runtime, options)?;
     let mut mapped_policies = Vec::with_capacity(policies.len());
+    namespaces("--namespace", &options.namespaces)?;
+    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
         if options.access.is_none() && rules_note(policy, &mapped).is_none() {
             let id = format!("{}__runtime", macro_name(&policy.name));
-            assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped)?;
+            check_scope(located)?;
+            assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped, &located.place)?;
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
@@ -42,7 +46,8 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
                 Field::ALL.into_iter().map(|f| (f, map(f, &group.policy))).collect();
             let mut narrowed = scope(None, options);
             narrowed.extend(within(&group.namespaces));
-            assembly.runtime(&group.name, &group.id, narrowed, &mapped)?;
+            let place = Place { file: format!("the policies {}", group.name), ..Place::default() };
+            assembly.runtime(&group.name, &group.id, narrowed, &mapped, &place)?;
         }
     }
     let baseline = if options.baseline { assembly.baseline()? } else { String::new() };
@@ -73,11 +78,13 @@ impl Assembly<'_> {
         id: &str,
         scope: Vec<String>,
         mapped: &[(Field, Mapped)],
+        place: &Place,
     ) -> Result<()> {
         let said: Vec<(Field, Said<'_>)> =
             mapped.iter().map(|(f, m)| (*f, Said::runtime(&m.runtime))).collect();
         if said.iter().any(|(_, said)| !said.nothing()) {
-            self.policy(name, id, scope, &said)?;
+            self.policy(name, id, scope, &said, place)?;
+            self.bounded(place)?;
         }
         Ok(())
     }

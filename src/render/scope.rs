@@ -1,9 +1,12 @@
 //! Which pods rules look at: what options and annotations narrow them to, and how a condition names a pod.
 
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use super::{Options, helpers, pattern, quoted, usable};
 use crate::psp::Policy;
+use crate::psp::validity::namespace;
+use crate::read::Located;
 
 /// Annotation that restricts a policy's rules to pods with one of these images (as `falcoctl convert psp` had it).
 pub const IMAGES: &str = "falco-rules-psp-images";
@@ -50,6 +53,27 @@ pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {
     let text = policy.annotations.get(annotation).map(String::as_str).unwrap_or_default();
     let text = text.trim().trim_start_matches('[').trim_end_matches(']');
     text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
+}
+
+/// Refuses what a policy is narrowed to by annotations and cannot be.
+pub(super) fn check_scope(located: &Located) -> Result<()> {
+    let place = |key: &str| format!("{}: metadata.annotations[{key}]", located.place);
+    namespaces(&place(NAMESPACES), &listed_in(&located.policy, NAMESPACES))?;
+    for image in listed_in(&located.policy, IMAGES) {
+        let length = pattern::literal(&pattern::json_text(&image)).len();
+        if length + r#".*"image":"[:@"].*"#.len() > helpers::MAX_LITERAL {
+            bail!("{}: an image of {length} bytes does not fit in a condition; shorten it", place(IMAGES));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what can be no namespace.
+pub(super) fn namespaces(place: &str, names: &[String]) -> Result<()> {
+    match names.iter().find_map(|name| namespace(name)) {
+        Some(problem) => bail!("{place}: {problem}"),
+        None => Ok(()),
+    }
 }
 
 /// Do all rules look at pods of this namespace, as far as the user narrowed them?

@@ -1,12 +1,13 @@
 //! The templates: compiled in, and replaced one by one from a folder.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use handlebars::{Handlebars, no_escape};
 use serde_json::Value;
 
-use super::{Layer, helpers, read_override};
+use super::{Layer, helpers, read_override, recursion};
 
 /// Names and texts of templates.
 type Embedded = &'static [(&'static str, &'static str)];
@@ -56,6 +57,8 @@ embedded![
 /// The registered templates.
 pub(super) struct Templates {
     registry: Handlebars<'static>,
+    /// Where each template stands, for messages.
+    places: HashMap<&'static str, String>,
 }
 
 impl Templates {
@@ -64,6 +67,7 @@ impl Templates {
         let embedded = embedded(layer);
         let layer = layer.name();
         let mut registry = Handlebars::new();
+        let mut places = HashMap::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(no_escape);
         helpers::register(&mut registry);
@@ -79,20 +83,23 @@ impl Templates {
                 let (line, column) = e.pos().unwrap_or((1, 1));
                 anyhow!("{place}:{line}:{column}: {}", e.reason())
             })?;
+            places.insert(*name, place);
         }
         if let Some(folder) = folder {
             refuse_unknown(folder)?;
+            if let Some((name, problem)) = recursion::endless(registry.get_templates().iter()) {
+                bail!("{}: {problem}", places.get(name.as_str()).unwrap_or(&name));
+            }
         }
-        Ok(Self { registry })
+        Ok(Self { registry, places })
     }
 
     /// Renders one template.
     pub(super) fn render(&self, name: &str, data: &Value) -> Result<String> {
         self.registry.render(name, data).map_err(|e| {
             let template = e.template_name.as_deref().unwrap_or(name);
-            let place =
-                format!("{template}.yaml.hbs:{}:{}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1));
-            anyhow!("{place}: {}", e.reason())
+            let place = self.places.get(template).map_or(template, String::as_str);
+            anyhow!("{place}:{}:{}: {}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1), e.reason())
         })
     }
 }

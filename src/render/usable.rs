@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::helpers::{MAX_LITERAL, quote};
 use super::pattern;
 use crate::access::{self, ACCOUNTS, AUTHENTICATED, Grants, Subjects};
+use crate::problem::is_plain;
 
 /// Longest set of names that stands in a condition; a longer one becomes a list.
 const IN_PLACE: usize = 100;
@@ -109,14 +110,11 @@ impl Parts {
 /// takes the closing quote with it), a rules file no control characters, and the name of one of our lists would be
 /// taken for that list.
 fn expressible(name: &str) -> bool {
-    let strange = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-    };
     let listed = name.contains("psp") && name.contains([' ', '(', ')', ',', '=']);
     name.len() <= MAX_LITERAL
         && !name.ends_with('\\')
         && !name.is_empty()
-        && !name.contains(strange)
+        && name.chars().all(is_plain)
         && !listed
 }
 

@@ -16,6 +16,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::problem::{cut, is_plain, printable};
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
@@ -111,10 +112,9 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    let kinds: Vec<String> =
-        passed_over(inventory, options).iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-    if !kinds.is_empty() {
-        let _ = write!(text, "\npassed over: {}", kinds.join(", "));
+    let others = passed_over(inventory, options);
+    if !others.is_empty() {
+        let _ = write!(text, "\npassed over: {}", kinds(&others));
     }
     match &options.access {
         None => {
@@ -168,6 +168,19 @@ fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usi
     let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
     kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
 }
+
+/// How many objects of which kinds; the input names the kinds.
+pub(crate) fn kinds(found: &BTreeMap<String, usize>) -> String {
+    let shown = |(kind, n): (&String, &usize)| format!("{n} {}", cut(&printable(kind), 60));
+    let mut kinds: Vec<String> = found.iter().take(MOST_KINDS).map(shown).collect();
+    if let Some(more) = found.len().checked_sub(MOST_KINDS).filter(|more| *more > 0) {
+        kinds.push(format!("and {more} more kinds"));
+    }
+    kinds.join(", ")
+}
+
+/// The most kinds to name.
+const MOST_KINDS: usize = 20;
 
 /// The kinds that say who may use a policy.
 const RBAC: [&str; 6] =
@@ -226,7 +239,7 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 /// The same with cells of at most `widest` characters.
 fn table_within<const N: usize>(rows: &[[String; N]], widest: usize) -> String {
     let clean = |cell: &str| -> String {
-        let cell: String = cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let cell: String = cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
         if cell.chars().count() > widest {
             cell.chars().take(widest.saturating_sub(1)).chain(['…']).collect()
         } else {
