@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Options, helpers, pattern, usable};
+use super::{Options, helpers, pattern, quoted, usable};
 use crate::psp::Policy;
 
 /// Annotation that restricts a policy's rules to pods with one of these images (as `falcoctl convert psp` had it).
@@ -11,8 +11,7 @@ pub const IMAGES: &str = "falco-rules-psp-images";
 pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
 fn within(namespaces: &[String]) -> String {
-    let quoted: Vec<String> = namespaces.iter().map(|n| helpers::quote(n)).collect();
-    format!("ka.target.namespace in ({})", quoted.join(", "))
+    format!("ka.target.namespace in ({})", quoted(namespaces))
 }
 
 /// The conditions that narrow all rules to what the user asked for.
