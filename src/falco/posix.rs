@@ -76,6 +76,11 @@ impl Pattern {
         Ok(Self { whole, within })
     }
 
+    /// The pattern as the `regex` crate takes it, in multi-line mode.
+    pub(crate) fn whole_text(&self) -> &str {
+        &self.whole.text
+    }
+
     /// Whether the pattern matches all of `text`; `plain` says that it is UTF-8 and has no line end.
     pub(crate) fn matches(&self, text: &[u8], plain: bool) -> bool {
         match &self.within {
