@@ -13,10 +13,14 @@ pub const MARK: &str = "made by psp2falco";
 
 /// Where `output` leads: itself, or `name` in it when it is (or looks like) a folder.
 pub fn target(output: &Path, name: &str) -> PathBuf {
-    let folder = output.is_dir()
+    if is_folder(output) { output.join(name) } else { output.to_owned() }
+}
+
+/// Is `output` a folder, or does it look like one?
+pub fn is_folder(output: &Path) -> bool {
+    output.is_dir()
         || output.as_os_str().to_string_lossy().ends_with('/')
-        || (!output.exists() && output.extension().is_none_or(|e| !is_rules_file(e)));
-    if folder { output.join(name) } else { output.to_owned() }
+        || (!output.exists() && output.extension().is_none_or(|e| !is_rules_file(e)))
 }
 
 fn is_rules_file(extension: &OsStr) -> bool {

@@ -279,9 +279,11 @@ fn rules_files(policies: &[Located]) -> Vec<(&'static str, String)> {
         };
         audit_rules(policies, &options).unwrap_or_else(|error| panic!("{error:#}")).text
     };
+    let runtime = render::runtime_rules(policies, &render::Options::default());
     vec![
         ("audit", make(AuditObject::Response, &[])),
         ("audit of requests", make(AuditObject::Request, &["psps-exempt-namespaces", "yes", "0x1f"])),
+        ("runtime", runtime.unwrap_or_else(|error| panic!("{error:#}")).text),
     ]
 }
 

@@ -29,6 +29,7 @@ fn the_readme_is_up_to_date() {
     text = between(&text, "tuning", &format!("```yaml\n{tuning}```\n"));
     text = between(&text, "coverage", &coverage());
     text = between(&text, "limits", &limits());
+    text = between(&text, "runtime", &runtime());
     text = between(&text, "sizes", &sizes());
     #[cfg(unix)]
     {
@@ -104,6 +105,21 @@ fn coverage() -> String {
         let refuses = mapped.refuses.unwrap_or_default();
         let corrects = mapped.corrects.or(mapped.note).unwrap_or_default();
         table.push_str(&format!("| `{field}` | {refuses} | {corrects} | {} |\n", fidelity.name()));
+    }
+    table
+}
+
+/// The table of what running containers show, for a policy that restricts each field.
+fn runtime() -> String {
+    let inventory = read(EVERY_FIELD);
+    let policy = &inventory.policies[0].policy;
+    let mut table = String::from("| field | alerts on | fidelity | because |\n| --- | --- | --- | --- |\n");
+    for field in Field::ALL {
+        let mapped = restrictions::map(field, policy);
+        let fidelity = report::runtime_fidelity(policy, &mapped);
+        let sees = mapped.runtime.sees.unwrap_or_default();
+        let reason = mapped.runtime.reason.unwrap_or_default();
+        table.push_str(&format!("| `{field}` | {sees} | {} | {reason} |\n", fidelity.name()));
     }
     table
 }

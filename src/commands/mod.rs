@@ -19,17 +19,19 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
 
 use crate::access::Access;
-use crate::cli::{AuditObject, Cli, Command, Convert, Input, Output, Rules, Wrapper};
+use crate::cli::{self, AuditObject, Cli, Command, Convert, Input, Output, Rules, Wrapper};
 use crate::config::Config;
 use crate::falco;
 use crate::predict::{self, Prediction};
 use crate::problem::{Problem, cut, printable};
 use crate::read::{self, Inventory};
-use crate::render::{self, Rendered};
+use crate::render::{self, Layer, Rendered};
 use crate::{report, wrap, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+/// Name of the runtime rules in a folder.
+pub const RUNTIME_RULES: &str = "psp_runtime_rules.yaml";
 
 /// How many rows of the prediction are shown unasked.
 const MAX_ROWS: usize = 5;
@@ -82,6 +84,13 @@ fn make(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Mad
 }
 
 impl Made {
+    /// The runtime rules of the same policies, made in the same way.
+    fn runtime(&self, inventory: &Inventory) -> Result<Self> {
+        let rendered = render::runtime_rules(&inventory.policies, &self.options)?;
+        check(&rendered)?;
+        Ok(Self { file: RUNTIME_RULES, rendered, options: self.options.clone() })
+    }
+
     /// The file in the clothes that were asked for: its name in a folder, and its text.
     fn wrapped(&self, wrapper: &Wrapper) -> Result<(String, String)> {
         let text = wrap::wrap(wrapper.format, self.file, &self.rendered.text, &object_of(wrapper))?;
@@ -97,7 +106,12 @@ fn deliver(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
+    let layers = layers(rules, output)?;
     let made = make(inventory, rules, err)?;
+    let runtime = layers.contains(&Layer::Runtime).then(|| made.runtime(inventory)).transpose()?;
+    if let (Some(runtime), false) = (&runtime, layers.contains(&Layer::Audit)) {
+        return place_runtime(inventory, runtime, output, out, err);
+    }
     let prediction = predict::predict(inventory, &made.options);
     let exceptions = suggest(&made.rendered, &prediction, output)?;
     let summary = told(inventory, &made, &prediction, output);
@@ -121,6 +135,9 @@ fn deliver(
             out.write_all(text.as_bytes()).context("standard output")?;
             writeln!(err, "{summary}")?;
         }
+    }
+    if let Some(runtime) = &runtime {
+        place_runtime(inventory, runtime, output, out, err)?;
     }
     reports.deliver(out, err)?;
     if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
@@ -179,6 +196,62 @@ fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<O
         writeln!(err, "warning: {more} more bindings of that kind")?;
     }
     Ok(access)
+}
+
+/// Writes the runtime rules, and tells what they amount to.
+fn place_runtime(
+    inventory: &Inventory,
+    made: &Made,
+    output: &Output,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Exit> {
+    let (name, text) = made.wrapped(&output.wrapper)?;
+    let summary = report::runtime_summary(inventory, &made.rendered, &made.options);
+    match &output.output {
+        Some(output_path) => {
+            let path = write::target(output_path, &name);
+            write::replace(&path, &text, output.force)?;
+            writeln!(err, "{summary}\nwrote {}", path.display())?;
+        }
+        None => {
+            out.write_all(text.as_bytes()).context("standard output")?;
+            writeln!(err, "{summary}")?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The layers to make: a folder holds both, one file (or standard output) one. Whoever wraps the rules says so, if both
+/// are to be wrapped: each is an object of its own, to be named.
+///
+/// # Errors
+/// Both layers for one file, and the baseline without the layer that it belongs to.
+fn layers(rules: &Rules, output: &Output) -> Result<Vec<Layer>> {
+    let folder = output.output.as_deref().is_some_and(write::is_folder);
+    let layers = match rules.layer {
+        Some(cli::Layer::Runtime) => vec![Layer::Runtime],
+        Some(cli::Layer::Both) if !folder => {
+            bail!("--layer both: gives two files; name a folder with --output, or one layer")
+        }
+        Some(cli::Layer::Both) => vec![Layer::Audit, Layer::Runtime],
+        None if folder && output.wrapper.format == wrap::Format::Rules => vec![Layer::Audit, Layer::Runtime],
+        Some(cli::Layer::Audit) | None => vec![Layer::Audit],
+    };
+    if rules.baseline && !layers.contains(&Layer::Runtime) {
+        bail!(
+            "--baseline: belongs to the runtime layer; add --layer runtime, or name a folder with --output"
+        );
+    }
+    Ok(layers)
+}
+
+/// The name of a layer's rules in a folder.
+fn file_name(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Audit => AUDIT_RULES,
+        Layer::Runtime => RUNTIME_RULES,
+    }
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
@@ -271,6 +344,7 @@ fn options(rules: &Rules) -> render::Options {
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
         templates: rules.templates.clone(),
+        baseline: rules.baseline,
         access: None,
     }
 }
@@ -284,7 +358,7 @@ const WIDEST: usize = 300;
 /// # Errors
 /// Every finding, with its place in the file that was not written.
 pub fn check(rendered: &Rendered) -> Result<()> {
-    let loaded = falco::load(&[falco::Source { name: AUDIT_RULES, text: &rendered.sample }]);
+    let loaded = falco::load(&[falco::Source { name: file_name(rendered.layer), text: &rendered.sample }]);
     if loaded.findings.is_empty() {
         return Ok(());
     }

@@ -2,11 +2,14 @@
 
 mod block;
 mod helpers;
+mod mounts;
 pub mod pattern;
 mod recursion;
+mod runtime;
 mod scope;
 mod set;
 mod templates;
+mod together;
 mod usable;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,16 +19,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::access::Access;
-use crate::problem::Place;
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::Block;
+pub use runtime::runtime_rules;
 pub use scope::{
     IMAGES, NAMESPACES, condition_of_name, condition_of_pattern, in_scope, in_scope_of_all, listed_in,
 };
@@ -69,6 +72,25 @@ impl AuditObject {
     }
 }
 
+/// Where rules look: one file each, since a Falco without the container plugin loads the first alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// The Kubernetes audit log: pods as they are made.
+    Audit,
+    /// The kernel's events: containers as they run.
+    Runtime,
+}
+
+impl Layer {
+    /// The name of its templates' folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Audit => "audit",
+            Layer::Runtime => "runtime",
+        }
+    }
+}
+
 /// How rules are made.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -82,8 +104,10 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// No pods of these namespaces.
     pub exclude_namespaces: Vec<String>,
-    /// A folder whose `audit/NAME.yaml.hbs` replace the templates of that name.
+    /// A folder whose `LAYER/NAME.yaml.hbs` replace the templates of that name.
     pub templates: Option<PathBuf>,
+    /// Add the rules that belong to no policy to the runtime layer.
+    pub baseline: bool,
     /// Who may use which policy. Known, the policies decide together; not known, each stands alone.
     pub access: Option<Access>,
 }
@@ -97,6 +121,7 @@ impl Default for Options {
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
             templates: None,
+            baseline: false,
             access: None,
         }
     }
@@ -105,6 +130,8 @@ impl Default for Options {
 /// A rules file and what it is made of.
 #[derive(Debug, Clone)]
 pub struct Rendered {
+    /// Where its rules look.
+    pub layer: Layer,
     /// The file.
     pub text: String,
     /// A file that holds each distinct macro and rule of `text` once: what loads here loads there.
@@ -122,7 +149,7 @@ pub struct Rendered {
 /// # Errors
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
-    let mut assembly = Assembly::new(options)?;
+    let mut assembly = Assembly::new(Layer::Audit, options)?;
     let mut set = options.access.as_ref().map(|access| set::Set::new(access, options.object));
     let mut mapped_policies = Vec::with_capacity(policies.len());
     namespaces("--namespace", &options.namespaces)?;
@@ -138,14 +165,10 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         }
         if rules_note(policy, &mapped).is_none() {
             check_scope(located)?;
-            let blocks = assembly.policy(located, &id, &mapped)?;
-            if assembly.all.len() > MAX_RULES {
-                bail!(
-                    "{}: the rules grow beyond {} MiB here; convert fewer policies in a run",
-                    located.place,
-                    MAX_RULES >> 20
-                );
-            }
+            let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
+            let blocks = assembly
+                .policy(&policy.name, &id, scope(policy, options), &said)
+                .with_context(|| located.place.to_string())?;
             if let Some(set) = &mut set {
                 set.rules(&blocks);
             }
@@ -169,11 +192,44 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         Some(_) => text.clone(),
         None => format!("{opening}{}{closing}", assembly.sample),
     };
-    Ok(Rendered { text, sample, rules: assembly.rules + 1, policies: mapped_policies, left_out })
+    Ok(Rendered {
+        layer: Layer::Audit,
+        text,
+        sample,
+        rules: assembly.rules + 1,
+        policies: mapped_policies,
+        left_out,
+    })
+}
+
+/// What one field's template is told.
+struct Said<'a> {
+    /// The sentences that its rules go by, under their names in the template.
+    sentences: Vec<(&'static str, Option<&'a str>)>,
+    data: &'a Map<String, Value>,
+}
+
+impl<'a> Said<'a> {
+    fn audit(mapped: &'a Mapped) -> Self {
+        let sentences =
+            vec![("refuses", mapped.refuses.as_deref()), ("corrects", mapped.corrects.as_deref())];
+        Self { sentences, data: &mapped.data }
+    }
+
+    fn nothing(&self) -> bool {
+        self.sentences.iter().all(|(_, sentence)| sentence.is_none())
+    }
+
+    /// Length of the longest text in the data, in bytes.
+    fn longest(&self) -> Option<usize> {
+        let listed = self.data.values().flat_map(|v| v.as_array().into_iter().flatten());
+        listed.filter_map(Value::as_str).map(str::len).max()
+    }
 }
 
 /// A rules file under way.
 struct Assembly<'a> {
+    layer: Layer,
     templates: Templates,
     options: &'a Options,
     base: Value,
@@ -188,9 +244,10 @@ struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(options: &'a Options) -> Result<Self> {
+    fn new(layer: Layer, options: &'a Options) -> Result<Self> {
         Ok(Self {
-            templates: Templates::load(options.templates.as_deref())?,
+            layer,
+            templates: Templates::load(layer, options.templates.as_deref())?,
             options,
             base: base_data(options),
             blocks: HashMap::new(),
@@ -205,20 +262,22 @@ impl<'a> Assembly<'a> {
     /// Adds the macros and rules of one policy; gives the fields' blocks.
     fn policy(
         &mut self,
-        located: &Located,
+        name: &str,
         id: &str,
-        mapped: &[(Field, Mapped)],
+        scope: Vec<String>,
+        said: &[(Field, Said<'_>)],
     ) -> Result<Vec<(Field, Rc<Block>)>> {
-        let policy = &located.policy;
-        let opening = self.opening(scope(policy, self.options))?;
+        let opening = self.opening(scope)?;
         let (mut blocks, mut fields) = (Vec::new(), Vec::new());
         let mut new = Vec::new();
-        for (field, mapped) in mapped {
-            if mapped.refuses.is_none() && mapped.corrects.is_none() {
+        for (field, said) in said {
+            if said.nothing() {
                 continue;
             }
-            let (block, first) = self.block(*field, mapped, &located.place)?;
-            if block.refused.is_none() && mapped.refuses.is_some() {
+            let (block, first) = self.block(*field, said)?;
+            let refuses =
+                self.layer == Layer::Audit && said.sentences.first().is_some_and(|(_, s)| s.is_some());
+            if block.refused.is_none() && refuses {
                 bail!(
                     "{field}.yaml.hbs: its Violation rule needs the condition `{{{{id}}}} and …` on one line"
                 );
@@ -232,9 +291,12 @@ impl<'a> Assembly<'a> {
             fields.push(*field);
         }
         self.shared.extend(opening.shared.iter().cloned());
-        write_policy(&policy.name, id, &opening, &blocks, &mut self.all);
+        write_policy(name, id, &opening, &blocks, &mut self.all);
         if !new.is_empty() {
-            write_policy(&policy.name, id, &opening, &new, &mut self.sample);
+            write_policy(name, id, &opening, &new, &mut self.sample);
+        }
+        if self.all.len() > MAX_RULES {
+            bail!("the rules grow beyond {} MiB here; convert fewer policies in a run", MAX_RULES >> 20);
         }
         Ok(fields.into_iter().zip(blocks).collect())
     }
@@ -260,41 +322,36 @@ impl<'a> Assembly<'a> {
     }
 
     /// The block of a field, and whether it is the first that says so.
-    fn block(&mut self, field: Field, mapped: &Mapped, place: &Place) -> Result<(Rc<Block>, bool)> {
-        let key = (
-            field,
-            format!("{:?}{:?}{}", mapped.refuses, mapped.corrects, serde_json::to_string(&mapped.data)?),
-        );
+    fn block(&mut self, field: Field, said: &Said<'_>) -> Result<(Rc<Block>, bool)> {
+        let key = (field, format!("{:?}{}", said.sentences, serde_json::to_string(said.data)?));
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
         if key.1.contains(['\u{e000}', '\u{e001}', block::ADMITTED]) {
-            bail!(
-                "{place}: {field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it"
-            );
+            bail!("{field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it");
         }
-        if let Some(length) = mapped.longest().filter(|n| *n > MAX_VALUE) {
+        if let Some(length) = said.longest().filter(|n| *n > MAX_VALUE) {
             bail!(
-                "{place}: {field}: a value of {length} bytes is longer than any path or name of Linux ({MAX_VALUE}); remove it"
+                "{field}: a value of {length} bytes is longer than any path or name of Linux ({MAX_VALUE}); remove it"
             );
         }
         if key.1.len() > 2 * MAX_FIELD {
             bail!(
-                "{place}: {field}: values of more than {} KiB make no rule that Falco can use; remove some",
+                "{field}: values of more than {} KiB make no rule that Falco can use; remove some",
                 MAX_FIELD >> 10
             );
         }
         let mut data = self.stand_ins();
         insert(&mut data, "field", field.name());
-        insert(&mut data, "refuses", mapped.refuses.clone());
-        insert(&mut data, "corrects", mapped.corrects.clone());
+        for (name, sentence) in &said.sentences {
+            insert(&mut data, name, *sentence);
+        }
         if let Value::Object(data) = &mut data {
-            data.extend(mapped.data.clone());
+            data.extend(said.data.clone());
         }
         let number = self.blocks.len();
         insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
-        let rendered =
-            self.templates.render(field.name(), &data).with_context(|| format!("{place}: {field}"))?;
+        let rendered = self.templates.render(field.name(), &data).with_context(|| field.to_string())?;
         let mut block = Block::new(&rendered);
         block.number = number;
         let block = Rc::new(block);
@@ -350,6 +407,8 @@ fn base_data(options: &Options) -> Value {
         "set": options.access.is_some(),
         "value": false,
         "whole": false,
+        "process": false,
+        "nothing": Value::Array(Vec::new()),
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
         "max_volumes": options.max_volumes,
         "counts": (1..=options.max_containers).collect::<Vec<_>>(),
@@ -363,6 +422,11 @@ fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
     if let Value::Object(map) = data {
         map.insert(key.to_owned(), value.into());
     }
+}
+
+/// Names as Falco takes them in a list.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|n| helpers::quote(n)).collect::<Vec<_>>().join(", ")
 }
 
 /// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what
@@ -430,6 +494,19 @@ fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static st
     (!restricts).then_some(" (restricts nothing: no rules)")
 }
 
+/// Why a policy gets no rules, if so.
+type Note = fn(&Policy, &[(Field, Mapped)]) -> Option<&'static str>;
+
+/// A line for each policy, as the file's opening has them.
+fn policies_listed(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], note: Note) -> String {
+    let mut text = String::new();
+    for (located, (name, mapped)) in policies.iter().zip(mapped) {
+        let note = note(&located.policy, mapped).unwrap_or_default();
+        let _ = writeln!(text, "#   {name} {}{note}", located.digest);
+    }
+    text
+}
+
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
 fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engine: &str) -> String {
     let mut text = format!(
@@ -437,10 +514,7 @@ fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engin
          # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>__exempt, or a rule.\n",
         env!("CARGO_PKG_VERSION"),
     );
-    for (located, (name, mapped)) in policies.iter().zip(mapped) {
-        let note = rules_note(&located.policy, mapped).unwrap_or_default();
-        let _ = writeln!(text, "#   {name} {}{note}", located.digest);
-    }
+    text.push_str(&policies_listed(policies, mapped, rules_note));
     let _ = write!(
         text,
         "

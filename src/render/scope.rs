@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-use super::{Options, helpers, pattern, usable};
+use super::{Options, helpers, pattern, quoted, usable};
 use crate::psp::Policy;
 use crate::psp::validity::namespace;
 use crate::read::Located;
@@ -14,8 +14,7 @@ pub const IMAGES: &str = "falco-rules-psp-images";
 pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
 fn within(namespaces: &[String]) -> String {
-    let quoted: Vec<String> = namespaces.iter().map(|n| helpers::quote(n)).collect();
-    format!("ka.target.namespace in ({})", quoted.join(", "))
+    format!("ka.target.namespace in ({})", quoted(namespaces))
 }
 
 /// The conditions that narrow all rules to what the user asked for.

@@ -8,13 +8,11 @@ mod html;
 mod markdown;
 pub mod model;
 mod output;
+mod prediction;
 pub mod pss;
 mod sarif;
 mod text;
 
-mod prediction;
-
-pub use prediction::{exceptions, prediction};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -24,8 +22,10 @@ use crate::psp::{Field, Policy};
 use crate::read::Inventory;
 use crate::render::{AuditObject, Options, Rendered};
 use crate::restrictions::{Mapped, map};
+pub(crate) use escape::visible;
 pub use model::Report;
-pub use output::{Format, Outputs, old_text, prepare};
+pub use output::{Format, Outputs, in_colour, old_text, prepare};
+pub use prediction::{exceptions, prediction};
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +66,21 @@ pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fideli
     }
 }
 
+/// How faithfully the runtime rules detect `field` of `policy`, as far as it restricts anything.
+pub fn runtime_fidelity(policy: &Policy, mapped: &Mapped) -> Fidelity {
+    if mapped.refuses.is_none() && mapped.corrects.is_none() {
+        return Fidelity::Unrestricted;
+    }
+    if let Some(reason) = unusable(policy) {
+        return Fidelity::Undetectable(reason);
+    }
+    match (&mapped.runtime.sees, mapped.runtime.reason) {
+        (Some(_), None) => Fidelity::Exact,
+        (Some(_), Some(reason)) => Fidelity::Approximate(reason),
+        (None, reason) => Fidelity::Undetectable(reason.unwrap_or("every value is allowed").to_owned()),
+    }
+}
+
 /// What a log that holds only requests does not show.
 const REQUEST_LOSES: &str =
     "the request lacks what webhooks and defaults add; a patch shows only its own part";
@@ -88,14 +103,7 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    // what the conversion used was not passed over
-    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
-    let passed_over: BTreeMap<String, usize> = inventory
-        .passed_over
-        .iter()
-        .filter(|(kind, _)| !read(kind))
-        .map(|(kind, n)| (kind.clone(), *n))
-        .collect();
+    let passed_over = passed_over(inventory, options);
     if !passed_over.is_empty() {
         let _ = write!(text, "\npassed over: {}", kinds(&passed_over));
     }
@@ -134,6 +142,37 @@ pub(crate) fn kinds(found: &BTreeMap<String, usize>) -> String {
 /// The most kinds to name.
 const MOST_KINDS: usize = 20;
 
+/// What the runtime rules amount to, in a few lines.
+pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
+    let (mut exact, mut approximate, mut undetectable) = (0, 0, 0);
+    for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
+        for (_, mapped) in fields {
+            match runtime_fidelity(&located.policy, mapped) {
+                Fidelity::Exact => exact += 1,
+                Fidelity::Approximate(_) => approximate += 1,
+                Fidelity::Undetectable(_) => undetectable += 1,
+                Fidelity::Unrestricted => {}
+            }
+        }
+    }
+    let together = match &options.access {
+        None => "each policy alone; where pods may use several, narrow them with --namespace or an override",
+        Some(_) => "in each namespace what the policies usable there allow together, whoever made the pod",
+    };
+    format!(
+        "running containers: {}; fields: {exact} exact, {approximate} approximate, {undetectable} undetectable\n\
+         running containers are held against {together}",
+        counted(rendered.rules, "rule", "rules"),
+    )
+}
+
+/// How many objects of each kind were passed over; what the conversion used was not.
+fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usize> {
+    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
+    let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
+    kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
+}
+
 /// The kinds that say who may use a policy.
 const RBAC: [&str; 6] =
     ["ClusterRole", "ClusterRoleBinding", "Namespace", "Role", "RoleBinding", "ServiceAccount"];
@@ -151,7 +190,8 @@ pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
         if let Some(reason) = unusable(policy) {
             let _ = writeln!(text, "unusable: {reason}");
         }
-        let mut rows = vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "NO LONGER"].map(str::to_owned)];
+        let mut rows =
+            vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "RUNTIME", "NO LONGER"].map(str::to_owned)];
         rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), object)));
         text.push_str(&table(&rows));
         text.push('\n');
@@ -159,7 +199,7 @@ pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
     text
 }
 
-fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [String; 5] {
+fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [String; 6] {
     let fidelity = fidelity(policy, mapped, object);
     let detected = !matches!(fidelity, Fidelity::Undetectable(_) | Fidelity::Unrestricted);
     let alerts = match (&mapped.refuses, &mapped.corrects) {
@@ -171,7 +211,15 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
     };
     let lost: Vec<&str> = model::lost(mapped).into_iter().map(model::Lost::name).collect();
     let lost = if lost.is_empty() { "-".to_owned() } else { lost.join(", ") };
-    [field.name().to_owned(), mapped.value.clone(), alerts, fidelity.name().to_owned(), lost]
+    let runtime = runtime_fidelity(policy, mapped).name();
+    [
+        field.name().to_owned(),
+        mapped.value.clone(),
+        alerts,
+        fidelity.name().to_owned(),
+        runtime.to_owned(),
+        lost,
+    ]
 }
 
 /// Rows in columns; control characters of manifests do not reach the terminal.

@@ -152,6 +152,9 @@ impl Scope {
                 words.push(format!("{what} {}", names.join(", ")));
             }
         }
+        if !self.guess {
+            words.insert(0, "those whom RBAC lets use the policy".to_owned());
+        }
         if words.is_empty() { "every pod".to_owned() } else { words.join("; ") }
     }
 }
@@ -281,7 +284,7 @@ impl Report {
             options: settings(options),
             totals,
             policies,
-            passed_over: inventory.passed_over.clone(),
+            passed_over: super::passed_over(inventory, options),
             warnings: inventory.warnings.iter().map(Remark::from).collect(),
             changes,
         }
@@ -341,7 +344,7 @@ fn scope(policy: &Policy, options: &Options) -> Scope {
         },
         exclude_namespaces: options.exclude_namespaces.clone(),
         images: render::listed_in(policy, render::IMAGES),
-        guess: true,
+        guess: options.access.is_none(),
     }
 }
 

@@ -175,18 +175,19 @@ fn tell(diff: &Diff, rendered: &Rendered, outputs: &Outputs<'_>, err: &mut dyn W
     }
     if let (Some(old), Some(path)) = (outputs.old, outputs.rules) {
         let name = path.display().to_string();
-        err.write_all(unified(old, &rendered.text, &name, in_colour(reporting.color)).as_bytes())?;
+        err.write_all(
+            unified(old, &rendered.text, &name, in_colour(reporting.color, io::stderr().is_terminal()))
+                .as_bytes(),
+        )?;
     }
     Ok(())
 }
 
 /// Colour: as the user says, else on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
-fn in_colour(colour: Colour) -> bool {
+pub fn in_colour(colour: Colour, terminal: bool) -> bool {
     match colour {
         Colour::Always => true,
         Colour::Never => false,
-        Colour::Auto => {
-            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        }
+        Colour::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     }
 }

@@ -12,8 +12,8 @@ const WIDTH: usize = 110;
 /// The report as text.
 pub(super) fn render(report: &Report) -> String {
     let totals = &report.totals;
-    let mut text =
-        format!("What becomes of {} PodSecurityPolicies, {}\n\n", totals.policies, report.generator);
+    let policies = if totals.policies == 1 { "PodSecurityPolicy" } else { "PodSecurityPolicies" };
+    let mut text = format!("What becomes of {} {policies}, {}\n\n", totals.policies, report.generator);
     let _ = writeln!(
         text,
         "{} rules. Fields: {} exact, {} approximate, {} undetectable, {} unrestricted.",
