@@ -241,10 +241,6 @@ pub struct Convert {
     /// Where rules go.
     #[command(flatten)]
     pub output: Output,
-
-    /// What is told of them.
-    #[command(flatten)]
-    pub reporting: Reporting,
 }
 
 /// `scan`.

@@ -532,7 +532,13 @@ fn reports_go_beside_the_rules_or_where_they_are_sent() {
     assert!(made.err.contains("::notice file=psp.yaml,line=1,col=1,"), "{}", made.err);
     made.done();
     let first = names(temp.path());
-    assert_eq!(first, ["out/psp_audit_rules.yaml", "out/psp_report.html", "out/psp_report.json", "psp.yaml"]);
+    let rules = [
+        "out/psp_audit_rules.yaml",
+        "out/psp_report.html",
+        "out/psp_report.json",
+        "out/psp_runtime_rules.yaml",
+    ];
+    assert_eq!(first, [&rules[..], &["psp.yaml"]].concat());
     let bytes = |name: &str| fs::read(temp.path().join(name)).unwrap();
     let before = [bytes("out/psp_report.html"), bytes("out/psp_report.json")];
     let again = run_in(temp.path(), &args, "");

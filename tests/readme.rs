@@ -28,8 +28,8 @@ fn the_readme_is_up_to_date() {
     let tuning = fs::read_to_string(root().join(TUNING)).unwrap();
     text = between(&text, "tuning", &format!("```yaml\n{tuning}```\n"));
     text = between(&text, "coverage", &coverage());
-    text = between(&text, "limits", &limits());
     text = between(&text, "runtime", &runtime());
+    text = between(&text, "limits", &limits());
     text = between(&text, "sizes", &sizes());
     #[cfg(unix)]
     {

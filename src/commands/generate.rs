@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{Exit, Made, all, configured, make, read_input};
+use super::{Exit, Made, all, configured, layers, make, read_input};
 use crate::cli::{Colour, Generate};
 use crate::config::{Config, SCHEMA};
 use crate::findings::{Finding, Kind, findings};
 use crate::read::Inventory;
-use crate::report::diff::{Diff, Tuning, compare, unified};
+use crate::report::diff::{Diff, unified};
 use crate::report::{Format, Report, in_colour, visible};
-use crate::{report, wrap, write};
+use crate::{report, write};
 
 /// Writes what the configuration asks for, or says what would change.
 pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
@@ -31,25 +31,29 @@ pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> 
     let mut inventory = read_input(&config.input(base), err)?;
     inventory.relative_to(base);
     let (rules, output) = configured(&config, base)?;
-    let made = make(&inventory, &rules, err)?;
-    let (name, text) = made.wrapped(&output.wrapper)?;
-    let path = write::target(output.output.as_deref().unwrap_or(base), &name);
-    let old = present(&path)?.and_then(|old| wrap::payload(output.wrapper.format, made.file, &old));
-    let changes = changes(old.as_deref(), &made.rendered.text, &output.reporting.tuning)?;
-    let mut outputs = vec![File { path, text }];
+    let made = make(&inventory, &rules, &layers(&rules, &output)?, err)?;
+    let placed = made.placed(&output)?;
+    let changes = report::changes(
+        &made.files,
+        placed.iter().map(|file| file.old.as_deref()),
+        &output.reporting.tuning,
+    )?;
+    let outputs = placed.into_iter().filter_map(|file| Some(File { path: file.path?, text: file.text }));
+    let mut outputs: Vec<File> = outputs.collect();
     outputs.extend(reports(&inventory, &made, &output.reporting.report, &outputs)?);
 
     let kinds: Vec<Kind> = config.fail_on.iter().chain(&args.fail_on).copied().collect();
-    let mut found = findings(&inventory, &made.rendered, made.options.object);
+    let mut found = findings(&inventory, &made.files, &made.options);
     found.retain(|finding| kinds.contains(&finding.kind));
 
-    writeln!(err, "{}", report::summary(&inventory, &made.rendered, &made.options))?;
+    writeln!(err, "{}", made.summary(&inventory))?;
     let mut drift = false;
     if args.check {
         drift = check(&outputs, &changes, args.color, out, err)?;
     } else if args.stdout {
-        let rules = outputs.first().map(|file| file.text.as_bytes()).unwrap_or_default();
-        out.write_all(rules).context("standard output")?;
+        for file in outputs.iter().take(made.files.len()) {
+            out.write_all(file.text.as_bytes()).context("standard output")?;
+        }
     } else {
         place(&outputs, args.force, err)?;
     }
@@ -75,22 +79,10 @@ fn present(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// What the new rules change, and what the tuning files would lose by it.
-fn changes(old: Option<&str>, new: &str, tuning: &[PathBuf]) -> Result<Diff> {
-    let mut texts = Vec::new();
-    for path in tuning {
-        let name = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| format!("{name}: cannot be read"))?;
-        texts.push((name, text));
-    }
-    let tuning: Vec<Tuning<'_>> = texts.iter().map(|(name, text)| Tuning { name, text }).collect();
-    Ok(compare(old.unwrap_or(new), new, &tuning))
-}
-
 /// The reports, beside the rules. They tell of the rules alone, so that the same policies give the same bytes.
 fn reports(inventory: &Inventory, made: &Made, formats: &[Format], rules: &[File]) -> Result<Vec<File>> {
     let folder = rules.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
-    let report = Report::new(inventory, &made.rendered, &made.options, None);
+    let report = Report::new(inventory, &made.files, &made.options, None);
     let file = |format: &Format| {
         let name = format.file_name()?;
         Some(format.render(&report).map(|text| File { path: folder.join(name), text }))

@@ -67,34 +67,64 @@ pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     }
 }
 
-/// A rules file under its name in a folder, with what it is made of and how.
+/// Rules files, one a layer, and how they were made.
 struct Made {
-    file: &'static str,
-    rendered: Rendered,
+    files: Vec<Rendered>,
     options: render::Options,
 }
 
 /// What every command that makes rules does: map, render, check.
-fn make(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Made> {
+fn make(inventory: &Inventory, rules: &Rules, layers: &[Layer], err: &mut dyn Write) -> Result<Made> {
     let mut options = options(rules);
     options.access = access(inventory, rules, err)?;
-    let rendered = render::audit_rules(&inventory.policies, &options)?;
-    check(&rendered)?;
-    Ok(Made { file: AUDIT_RULES, rendered, options })
+    let mut files = Vec::new();
+    for layer in layers {
+        let rendered = match layer {
+            Layer::Audit => render::audit_rules(&inventory.policies, &options)?,
+            Layer::Runtime => render::runtime_rules(&inventory.policies, &options)?,
+        };
+        check(&rendered)?;
+        files.push(rendered);
+    }
+    Ok(Made { files, options })
+}
+
+/// A rules file in the clothes that were asked for, and what it takes the place of.
+struct Placed {
+    /// Where it goes; nowhere: to standard output.
+    path: Option<PathBuf>,
+    text: String,
+    /// The rules that are there now.
+    old: Option<String>,
 }
 
 impl Made {
-    /// The runtime rules of the same policies, made in the same way.
-    fn runtime(&self, inventory: &Inventory) -> Result<Self> {
-        let rendered = render::runtime_rules(&inventory.policies, &self.options)?;
-        check(&rendered)?;
-        Ok(Self { file: RUNTIME_RULES, rendered, options: self.options.clone() })
+    /// The rules for the audit log, if they were asked for.
+    fn audit(&self) -> Option<&Rendered> {
+        self.files.iter().find(|file| file.layer == Layer::Audit)
     }
 
-    /// The file in the clothes that were asked for: its name in a folder, and its text.
-    fn wrapped(&self, wrapper: &Wrapper) -> Result<(String, String)> {
-        let text = wrap::wrap(wrapper.format, self.file, &self.rendered.text, &object_of(wrapper))?;
-        Ok((wrapper.format.file_name(self.file), text))
+    /// What is written, and where.
+    fn placed(&self, output: &Output) -> Result<Vec<Placed>> {
+        let one = |rendered: &Rendered| -> Result<Placed> {
+            let (file, format) = (file_name(rendered.layer), output.wrapper.format);
+            let object = object_of(&output.wrapper, rendered.layer, self.files.len());
+            let text = wrap::wrap(format, file, &rendered.text, &object)?;
+            let path = output.output.as_ref().map(|path| write::target(path, &format.file_name(file)));
+            let old = path.as_deref().and_then(report::old_text);
+            let old = old.and_then(|old| wrap::payload(format, file, &old));
+            Ok(Placed { path, text, old })
+        };
+        self.files.iter().map(one).collect()
+    }
+
+    /// What the rules amount to.
+    fn summary(&self, inventory: &Inventory) -> String {
+        let one = |rendered: &Rendered| match rendered.layer {
+            Layer::Audit => report::summary(inventory, rendered, &self.options),
+            Layer::Runtime => report::runtime_summary(inventory, rendered, &self.options),
+        };
+        self.files.iter().map(one).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -106,39 +136,31 @@ fn deliver(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let layers = layers(rules, output)?;
-    let made = make(inventory, rules, err)?;
-    let runtime = layers.contains(&Layer::Runtime).then(|| made.runtime(inventory)).transpose()?;
-    if let (Some(runtime), false) = (&runtime, layers.contains(&Layer::Audit)) {
-        return place_runtime(inventory, runtime, output, out, err);
-    }
-    let prediction = predict::predict(inventory, &made.options);
-    let exceptions = suggest(&made.rendered, &prediction, output)?;
-    let summary = told(inventory, &made, &prediction, output);
-    let (name, text) = made.wrapped(&output.wrapper)?;
-    let path = output.output.as_ref().map(|path| write::target(path, &name));
-    let old = path.as_deref().and_then(report::old_text);
-    let old = old.and_then(|old| wrap::payload(output.wrapper.format, made.file, &old));
+    let made = make(inventory, rules, &layers(rules, output)?, err)?;
+    let prediction = made.audit().map(|_| predict::predict(inventory, &made.options));
+    let exceptions = suggest(&made, prediction.as_ref(), output)?;
+    let placed = made.placed(output)?;
     let outputs = report::Outputs {
         reporting: &output.reporting,
-        rules: path.as_deref(),
-        old: old.as_deref(),
+        files: placed.iter().map(|file| (file.path.as_deref(), file.old.as_deref())).collect(),
         force: output.force,
     };
-    let reports = report::prepare(inventory, &made.rendered, &made.options, outputs)?;
-    match &path {
-        Some(path) => {
-            write::replace(path, &text, output.force)?;
-            writeln!(err, "{summary}\nwrote {}", path.display())?;
-        }
-        None => {
-            out.write_all(text.as_bytes()).context("standard output")?;
-            writeln!(err, "{summary}")?;
+    let reports = report::prepare(inventory, &made.files, &made.options, outputs)?;
+    for path in placed.iter().filter_map(|file| file.path.as_deref()) {
+        write::may_replace(path, output.force)?;
+    }
+    let mut talk = vec![made.summary(inventory)];
+    talk.extend(prediction.as_ref().and_then(|prediction| predicted(prediction, output)));
+    for file in &placed {
+        match &file.path {
+            Some(path) => {
+                write::replace(path, &file.text, output.force)?;
+                talk.push(format!("wrote {}", path.display()));
+            }
+            None => out.write_all(file.text.as_bytes()).context("standard output")?,
         }
     }
-    if let Some(runtime) = &runtime {
-        place_runtime(inventory, runtime, output, out, err)?;
-    }
+    writeln!(err, "{}", talk.join("\n"))?;
     reports.deliver(out, err)?;
     if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
         write::create(path, &text)?;
@@ -147,33 +169,34 @@ fn deliver(
     Ok(Exit::Done)
 }
 
-/// The summary, and what would alert of the pods in the input.
-fn told(inventory: &Inventory, made: &Made, prediction: &Prediction<'_>, output: &Output) -> String {
-    let mut text = report::summary(inventory, &made.rendered, &made.options);
+/// What would alert of the pods in the input, if there are any or it was asked for.
+fn predicted(prediction: &Prediction<'_>, output: &Output) -> Option<String> {
     if prediction.pods > 0 {
         let most = if output.predict { usize::MAX } else { MAX_ROWS };
-        let _ = write!(text, "\n{}", report::prediction(prediction, most));
-    } else if output.predict {
-        text.push_str("\nno pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`");
+        return Some(report::prediction(prediction, most));
     }
-    text
+    let nothing = "no pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`";
+    output.predict.then(|| nothing.to_owned())
 }
 
 /// The file that silences what would alert today, if it is asked for.
-fn suggest(rendered: &Rendered, prediction: &Prediction<'_>, output: &Output) -> Result<Option<String>> {
+fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) -> Result<Option<String>> {
     let Some(path) = &output.suggest_exceptions else { return Ok(None) };
+    let place = path.display();
     if path.exists() {
-        bail!("{}: exists, and may hold your work; choose another file", path.display());
+        bail!("{place}: exists, and may hold your work; choose another file");
     }
-    if prediction.pods == 0 {
+    let (Some(audit), Some(prediction)) = (made.audit(), prediction) else {
         bail!(
-            "{}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`",
-            path.display()
+            "{place}: silences rules for the audit log, and --layer runtime makes none; leave one of the two out"
         );
+    };
+    if prediction.pods == 0 {
+        bail!("{place}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`");
     }
     let Some(text) = report::exceptions(prediction) else { return Ok(None) };
     let files = [
-        falco::Source { name: AUDIT_RULES, text: &rendered.text },
+        falco::Source { name: AUDIT_RULES, text: &audit.text },
         falco::Source { name: "exceptions", text: &text },
     ];
     if let Some(finding) = falco::load(&files).findings.first() {
@@ -198,45 +221,26 @@ fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<O
     Ok(access)
 }
 
-/// Writes the runtime rules, and tells what they amount to.
-fn place_runtime(
-    inventory: &Inventory,
-    made: &Made,
-    output: &Output,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<Exit> {
-    let (name, text) = made.wrapped(&output.wrapper)?;
-    let summary = report::runtime_summary(inventory, &made.rendered, &made.options);
-    match &output.output {
-        Some(output_path) => {
-            let path = write::target(output_path, &name);
-            write::replace(&path, &text, output.force)?;
-            writeln!(err, "{summary}\nwrote {}", path.display())?;
-        }
-        None => {
-            out.write_all(text.as_bytes()).context("standard output")?;
-            writeln!(err, "{summary}")?;
-        }
-    }
-    Ok(Exit::Done)
-}
-
-/// The layers to make: a folder holds both, one file (or standard output) one. Whoever wraps the rules says so, if both
-/// are to be wrapped: each is an object of its own, to be named.
+/// The layers to make: a folder holds both, one file (or standard output) one. Of wrapped rules,
+/// each layer is an object of its own; both are made where they are asked for.
 ///
 /// # Errors
 /// Both layers for one file, and the baseline without the layer that it belongs to.
 fn layers(rules: &Rules, output: &Output) -> Result<Vec<Layer>> {
     let folder = output.output.as_deref().is_some_and(write::is_folder);
-    let layers = match rules.layer {
-        Some(cli::Layer::Runtime) => vec![Layer::Runtime],
-        Some(cli::Layer::Both) if !folder => {
-            bail!("--layer both: gives two files; name a folder with --output, or one layer")
-        }
-        Some(cli::Layer::Both) => vec![Layer::Audit, Layer::Runtime],
-        None if folder && output.wrapper.format == wrap::Format::Rules => vec![Layer::Audit, Layer::Runtime],
-        Some(cli::Layer::Audit) | None => vec![Layer::Audit],
+    if rules.layer == Some(cli::Layer::Both) && !folder {
+        bail!("--layer both: gives two files; name a folder with --output, or one layer");
+    }
+    let plain = output.wrapper.format == wrap::Format::Rules;
+    chosen(rules, if folder && plain { cli::Layer::Both } else { cli::Layer::Audit })
+}
+
+/// The layers that were asked for; if none was, those of `default`.
+fn chosen(rules: &Rules, default: cli::Layer) -> Result<Vec<Layer>> {
+    let layers = match rules.layer.unwrap_or(default) {
+        cli::Layer::Audit => vec![Layer::Audit],
+        cli::Layer::Runtime => vec![Layer::Runtime],
+        cli::Layer::Both => vec![Layer::Audit, Layer::Runtime],
     };
     if rules.baseline && !layers.contains(&Layer::Runtime) {
         bail!(
@@ -316,9 +320,14 @@ fn object(object: AuditObject) -> render::AuditObject {
     }
 }
 
-fn object_of(wrapper: &Wrapper) -> wrap::Object {
+/// The object that carries one of `layers` rules files.
+fn object_of(wrapper: &Wrapper, layer: Layer, layers: usize) -> wrap::Object {
+    let name = |name: &String| match layer {
+        Layer::Runtime if layers > 1 => format!("{name}-runtime"),
+        Layer::Runtime | Layer::Audit => name.clone(),
+    };
     wrap::Object {
-        name: wrapper.object_name.clone(),
+        name: wrapper.object_name.as_ref().map(name),
         namespace: wrapper.object_namespace.clone(),
         labels: wrapper.object_label.iter().cloned().collect(),
         inline: wrapper.rulesfile_inline,

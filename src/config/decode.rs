@@ -16,7 +16,20 @@ use crate::wrap::{Format, Object};
 const SECTIONS: [(&str, &[&str]); 3] = [
     ("scope", &["namespaces", "excludeNamespaces"]),
     ("outputs", &["rules", "reports", "format", "name", "namespace", "labels", "inline"]),
-    ("options", &["strict", "rbac", "auditObject", "maxContainers", "maxVolumes", "templates", "tuning"]),
+    (
+        "options",
+        &[
+            "strict",
+            "layer",
+            "baseline",
+            "rbac",
+            "auditObject",
+            "maxContainers",
+            "maxVolumes",
+            "templates",
+            "tuning",
+        ],
+    ),
 ];
 /// The keys outside of sections.
 const TOP: [&str; 4] = ["version", "sources", "failOn", "removePolicies"];
@@ -127,7 +140,7 @@ impl<'f> Decoder<'f> {
                 let item =
                     |item: &str| Node { mark: value.mark, data: Data::Text(item.trim().to_owned().into()) };
                 Data::List(text.split(',').filter(|item| !item.trim().is_empty()).map(item).collect())
-            } else if ["name", "namespace", "format", "auditObject"].contains(&key) {
+            } else if ["name", "namespace", "format", "layer", "auditObject"].contains(&key) {
                 Data::Text(text.clone())
             } else {
                 resolve(Cow::Borrowed(text))
@@ -210,6 +223,8 @@ impl<'f> Decoder<'f> {
             "reports" => self.config.reports = self.list(node, path, Self::report),
             "rbac" => self.config.rbac = Some(self.flag(node, path)),
             "tuning" => self.config.tuning = self.list(node, path, Self::path),
+            "layer" => self.config.layer = self.word(node, path),
+            "baseline" => self.config.baseline = self.flag(node, path),
             "strict" => self.config.strict = self.flag(node, path),
             "auditObject" => self.config.audit_object = self.word(node, path),
             "maxContainers" => self.config.max_containers = self.number(node, path),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::cli::{AuditObject, Input, Output, ReportFormat, Rules, Wrapper};
+use crate::cli::{AuditObject, Input, Layer, Output, ReportFormat, Rules, Wrapper};
 use crate::findings::Kind;
 use crate::problem::Problem;
 use crate::read::node::Node;
@@ -46,6 +46,10 @@ pub struct Config {
     pub strict: bool,
     /// Heed who may use which policy, where the sources say so; as the command line has it when left out.
     pub rbac: Option<bool>,
+    /// Where the rules look; as the command line has it when left out.
+    pub layer: Option<Layer>,
+    /// Add the rules that belong to no policy to the runtime layer.
+    pub baseline: bool,
     /// Which object of an audit event to judge; as the command line has it when left out.
     pub audit_object: Option<AuditObject>,
     /// How many containers to count; as the command line has it when left out.
@@ -109,6 +113,8 @@ impl Config {
         rules.namespace.clone_from(&self.namespaces);
         rules.exclude_namespace.clone_from(&self.exclude_namespaces);
         rules.no_rbac = self.rbac.map_or(rules.no_rbac, |heed| !heed);
+        rules.layer = self.layer.or(rules.layer);
+        rules.baseline = self.baseline;
         rules.audit_object = self.audit_object.unwrap_or(rules.audit_object);
         rules.max_containers = self.max_containers.unwrap_or(rules.max_containers);
         rules.max_volumes = self.max_volumes.unwrap_or(rules.max_volumes);

@@ -1,6 +1,5 @@
 //! Comparisons and outputs: does Falco accept them, and what do they compile to.
 
-use super::batch::Batches;
 use super::catalog::{FieldType, catalog};
 use super::condition::{
     Arg, Call, Check, Field, Modifier, Op, Operand, Pos, Rhs, Transformer, parse_operand,
@@ -98,7 +97,6 @@ impl Checker {
 
     pub(crate) fn finish(mut self) -> (Program, Patterns) {
         self.program.fields = self.fields.len();
-        self.program.batches = Batches::new(&self.program.tests);
         (self.program, self.patterns)
     }
 

@@ -4,7 +4,6 @@
 //! what Falco's own caches make of it within one rule; across rules nothing can differ, except after a string with
 //! escapes was read on its own (see [`Event::reset`]), and then everything is read anew from the next rule on.
 
-use super::batch::Batches;
 use super::condition::{Modifier, Op, Transformer};
 use super::event::Event;
 use super::extract::{Extracted, Extractor, as_u64, number_text};
@@ -36,8 +35,6 @@ pub(crate) struct Program {
     pub(crate) fields: usize,
     /// The JSON pointers that are read, and those that they start with.
     pub(crate) paths: Paths,
-    /// Regular expressions that go over the same text in one pass.
-    pub(crate) batches: Batches,
 }
 
 impl Program {
@@ -227,7 +224,7 @@ impl<'e, 'p> Run<'e, 'p> {
                 self.program.shared.get(*id).is_some_and(|node| self.node(node))
             }),
             Node::Test(id) => self.remembered(self.tests.get(*id), || {
-                self.program.tests.get(*id).is_some_and(|test| self.test(*id, test))
+                self.program.tests.get(*id).is_some_and(|test| self.test(test))
             }),
         }
     }
@@ -243,30 +240,10 @@ impl<'e, 'p> Run<'e, 'p> {
         result
     }
 
-    /// Matches the regular expressions of a test's batch, if it has one that is ready, and keeps the results.
-    fn batch(&self, id: usize, value: &Cow<'_, [u8]>) -> Option<bool> {
-        // Part of the event's text, which is looked at once.
-        if self.read.is_some() || !matches!(value, Cow::Borrowed(_)) || !self.event.is_plain_ascii() {
-            return None;
-        }
-        let (tests, matched) = self.program.batches.matches(id, trimmed(value))?;
-        for (position, test) in tests.iter().enumerate() {
-            if let Some(slot) = self.tests.get(*test) {
-                slot.set(Some(matched.matched(position)));
-            }
-        }
-        self.tests.get(id).and_then(Cell::get)
-    }
-
-    fn test(&self, id: usize, test: &Test) -> bool {
+    fn test(&self, test: &Test) -> bool {
         let left = self.value(test.operand);
         if *left == Extracted::Missing {
             return false;
-        }
-        if let (Compare::Text(TextTest::Regex(_)), Extracted::One(value)) = (&test.compare, left)
-            && let Some(matched) = self.batch(id, value)
-        {
-            return matched;
         }
         match (&test.compare, left) {
             (Compare::Exists, _) => true,

@@ -22,7 +22,6 @@ pub struct Event<'a> {
     k8saudit: RefCell<View>,
     json: RefCell<View>,
     plain: OnceCell<bool>,
-    ascii: OnceCell<bool>,
 }
 
 /// Why a line holds no event that Falco would see.
@@ -98,7 +97,6 @@ impl<'a> Event<'a> {
             k8saudit: RefCell::default(),
             json: RefCell::default(),
             plain: OnceCell::new(),
-            ascii: OnceCell::new(),
         };
         let reader = event.k8saudit();
         let stamp = reader.get(Index::ROOT, "stageTimestamp").ok_or(EventError::NoTimestamp)?;
@@ -159,11 +157,6 @@ impl<'a> Event<'a> {
     /// Whether the text is UTF-8 without line ends, as what an API server writes always is.
     pub(crate) fn is_plain(&self) -> bool {
         *self.plain.get_or_init(|| super::posix::is_plain(&self.text))
-    }
-
-    /// Whether the text is ASCII without line ends.
-    pub(crate) fn is_plain_ascii(&self) -> bool {
-        *self.ascii.get_or_init(|| self.is_plain() && self.text.is_ascii())
     }
 
     pub(crate) fn k8saudit(&self) -> Reader<'_> {

@@ -30,7 +30,6 @@
 //!
 //! What is not modelled is refused rather than guessed: see [`Rule::not_modelled`].
 
-mod batch;
 pub mod catalog;
 mod check;
 mod compile;

@@ -26,8 +26,6 @@ pub(crate) struct Pattern {
     whole: Lazy,
     /// For patterns that start or end in `.*`: the rest of it, to be found anywhere.
     within: Option<Lazy>,
-    /// It repeats a group without end, so it has to go over most of a text.
-    is_wide: bool,
 }
 
 #[derive(Debug)]
@@ -75,14 +73,7 @@ impl Pattern {
             [pieces] => open_ended(pieces).map(Lazy::new),
             _ => None,
         };
-        let is_wide = whole.text.contains(")*)*") || whole.text.contains("))*");
-        Ok(Self { whole, within, is_wide })
-    }
-
-    /// The pattern for the `regex` crate, matching the whole text, when one pass over a text for several such
-    /// patterns is cheaper than one for each: when it cannot be found by a few of its characters.
-    pub(crate) fn for_batch(&self) -> Option<&str> {
-        self.is_wide.then_some(self.whole.text.as_str())
+        Ok(Self { whole, within })
     }
 
     /// The pattern as the `regex` crate takes it, in multi-line mode.

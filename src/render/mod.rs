@@ -22,6 +22,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::access::Access;
+use crate::problem::Place;
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
@@ -166,9 +167,9 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         if rules_note(policy, &mapped).is_none() {
             check_scope(located)?;
             let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
-            let blocks = assembly
-                .policy(&policy.name, &id, scope(policy, options), &said)
-                .with_context(|| located.place.to_string())?;
+            let scope = scope(policy, options);
+            let blocks = assembly.policy(&policy.name, &id, scope, &said, &located.place)?;
+            assembly.bounded(&located.place)?;
             if let Some(set) = &mut set {
                 set.rules(&blocks);
             }
@@ -266,6 +267,7 @@ impl<'a> Assembly<'a> {
         id: &str,
         scope: Vec<String>,
         said: &[(Field, Said<'_>)],
+        place: &Place,
     ) -> Result<Vec<(Field, Rc<Block>)>> {
         let opening = self.opening(scope)?;
         let (mut blocks, mut fields) = (Vec::new(), Vec::new());
@@ -274,7 +276,7 @@ impl<'a> Assembly<'a> {
             if said.nothing() {
                 continue;
             }
-            let (block, first) = self.block(*field, said)?;
+            let (block, first) = self.block(*field, said, place)?;
             let refuses =
                 self.layer == Layer::Audit && said.sentences.first().is_some_and(|(_, s)| s.is_some());
             if block.refused.is_none() && refuses {
@@ -295,10 +297,18 @@ impl<'a> Assembly<'a> {
         if !new.is_empty() {
             write_policy(name, id, &opening, &new, &mut self.sample);
         }
-        if self.all.len() > MAX_RULES {
-            bail!("the rules grow beyond {} MiB here; convert fewer policies in a run", MAX_RULES >> 20);
-        }
         Ok(fields.into_iter().zip(blocks).collect())
+    }
+
+    /// Refuses rules that have grown beyond all use.
+    fn bounded(&self, place: &Place) -> Result<()> {
+        if self.all.len() > MAX_RULES {
+            bail!(
+                "{place}: the rules grow beyond {} MiB here; convert fewer policies in a run",
+                MAX_RULES >> 20
+            );
+        }
+        Ok(())
     }
 
     /// What a policy's rules stand on, narrowed to a scope.
@@ -322,22 +332,24 @@ impl<'a> Assembly<'a> {
     }
 
     /// The block of a field, and whether it is the first that says so.
-    fn block(&mut self, field: Field, said: &Said<'_>) -> Result<(Rc<Block>, bool)> {
+    fn block(&mut self, field: Field, said: &Said<'_>, place: &Place) -> Result<(Rc<Block>, bool)> {
         let key = (field, format!("{:?}{}", said.sentences, serde_json::to_string(said.data)?));
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
         if key.1.contains(['\u{e000}', '\u{e001}', block::ADMITTED]) {
-            bail!("{field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it");
+            bail!(
+                "{place}: {field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it"
+            );
         }
         if let Some(length) = said.longest().filter(|n| *n > MAX_VALUE) {
             bail!(
-                "{field}: a value of {length} bytes is longer than any path or name of Linux ({MAX_VALUE}); remove it"
+                "{place}: {field}: a value of {length} bytes is longer than any path or name of Linux ({MAX_VALUE}); remove it"
             );
         }
         if key.1.len() > 2 * MAX_FIELD {
             bail!(
-                "{field}: values of more than {} KiB make no rule that Falco can use; remove some",
+                "{place}: {field}: values of more than {} KiB make no rule that Falco can use; remove some",
                 MAX_FIELD >> 10
             );
         }
@@ -351,7 +363,8 @@ impl<'a> Assembly<'a> {
         }
         let number = self.blocks.len();
         insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
-        let rendered = self.templates.render(field.name(), &data).with_context(|| field.to_string())?;
+        let rendered =
+            self.templates.render(field.name(), &data).with_context(|| format!("{place}: {field}"))?;
         let mut block = Block::new(&rendered);
         block.number = number;
         let block = Rc::new(block);

@@ -1,13 +1,12 @@
 //! The rules for Falco's system call source: what a policy refuses, seen on the containers that run.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::scope::{check_scope, namespaces};
 use super::{
-    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, insert, items, listed_in,
-    macro_name, policies_listed, quoted, together, used_items,
+    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, check_scope, insert, items,
+    listed_in, macro_name, namespaces, policies_listed, quoted, together, used_items,
 };
-use crate::problem::is_plain;
+use crate::problem::{Place, is_plain};
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
@@ -37,9 +36,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
         if options.access.is_none() && rules_note(policy, &mapped).is_none() {
             let id = format!("{}__runtime", macro_name(&policy.name));
             check_scope(located)?;
-            assembly
-                .runtime(&policy.name, &id, scope(Some(policy), options), &mapped)
-                .with_context(|| located.place.to_string())?;
+            assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped, &located.place)?;
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
@@ -49,7 +46,8 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
                 Field::ALL.into_iter().map(|f| (f, map(f, &group.policy))).collect();
             let mut narrowed = scope(None, options);
             narrowed.extend(within(&group.namespaces));
-            assembly.runtime(&group.name, &group.id, narrowed, &mapped)?;
+            let place = Place { file: format!("the policies {}", group.name), ..Place::default() };
+            assembly.runtime(&group.name, &group.id, narrowed, &mapped, &place)?;
         }
     }
     let baseline = if options.baseline { assembly.baseline()? } else { String::new() };
@@ -80,11 +78,13 @@ impl Assembly<'_> {
         id: &str,
         scope: Vec<String>,
         mapped: &[(Field, Mapped)],
+        place: &Place,
     ) -> Result<()> {
         let said: Vec<(Field, Said<'_>)> =
             mapped.iter().map(|(f, m)| (*f, Said::runtime(&m.runtime))).collect();
         if said.iter().any(|(_, said)| !said.nothing()) {
-            self.policy(name, id, scope, &said)?;
+            self.policy(name, id, scope, &said, place)?;
+            self.bounded(place)?;
         }
         Ok(())
     }

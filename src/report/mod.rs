@@ -20,11 +20,11 @@ use crate::problem::{cut, is_plain, printable};
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
-use crate::render::{AuditObject, Options, Rendered};
+use crate::render::{AuditObject, Layer, Options, Rendered};
 use crate::restrictions::{Mapped, map};
 pub(crate) use escape::visible;
 pub use model::Report;
-pub use output::{Format, Outputs, in_colour, old_text, prepare};
+pub use output::{Format, Outputs, changes, in_colour, old_text, prepare};
 pub use prediction::{exceptions, prediction};
 
 /// How faithfully a field is detected.
@@ -81,6 +81,15 @@ pub fn runtime_fidelity(policy: &Policy, mapped: &Mapped) -> Fidelity {
     }
 }
 
+/// How faithfully the best of the files' layers detects a field.
+pub fn best(files: &[Rendered], policy: &Policy, mapped: &Mapped, options: &Options) -> Fidelity {
+    let one = |file: &Rendered| match file.layer {
+        Layer::Audit => fidelity(policy, mapped, options.object),
+        Layer::Runtime => runtime_fidelity(policy, mapped),
+    };
+    files.iter().map(one).min().unwrap_or(Fidelity::Unrestricted)
+}
+
 /// What a log that holds only requests does not show.
 const REQUEST_LOSES: &str =
     "the request lacks what webhooks and defaults add; a patch shows only its own part";
@@ -103,9 +112,9 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    let passed_over = passed_over(inventory, options);
-    if !passed_over.is_empty() {
-        let _ = write!(text, "\npassed over: {}", kinds(&passed_over));
+    let others = passed_over(inventory, options);
+    if !others.is_empty() {
+        let _ = write!(text, "\npassed over: {}", kinds(&others));
     }
     match &options.access {
         None => {
@@ -128,19 +137,6 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
     }
     text
 }
-
-/// How many objects of which kinds; the input names the kinds.
-pub(crate) fn kinds(found: &BTreeMap<String, usize>) -> String {
-    let shown = |(kind, n): (&String, &usize)| format!("{n} {}", cut(&printable(kind), 60));
-    let mut kinds: Vec<String> = found.iter().take(MOST_KINDS).map(shown).collect();
-    if let Some(more) = found.len().checked_sub(MOST_KINDS).filter(|more| *more > 0) {
-        kinds.push(format!("and {more} more kinds"));
-    }
-    kinds.join(", ")
-}
-
-/// The most kinds to name.
-const MOST_KINDS: usize = 20;
 
 /// What the runtime rules amount to, in a few lines.
 pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
@@ -172,6 +168,19 @@ fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usi
     let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
     kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
 }
+
+/// How many objects of which kinds; the input names the kinds.
+pub(crate) fn kinds(found: &BTreeMap<String, usize>) -> String {
+    let shown = |(kind, n): (&String, &usize)| format!("{n} {}", cut(&printable(kind), 60));
+    let mut kinds: Vec<String> = found.iter().take(MOST_KINDS).map(shown).collect();
+    if let Some(more) = found.len().checked_sub(MOST_KINDS).filter(|more| *more > 0) {
+        kinds.push(format!("and {more} more kinds"));
+    }
+    kinds.join(", ")
+}
+
+/// The most kinds to name.
+const MOST_KINDS: usize = 20;
 
 /// The kinds that say who may use a policy.
 const RBAC: [&str; 6] =
