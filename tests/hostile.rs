@@ -279,9 +279,11 @@ fn rules_files(policies: &[Located]) -> Vec<(&'static str, String)> {
         };
         audit_rules(policies, &options).unwrap_or_else(|error| panic!("{error:#}")).text
     };
+    let runtime = render::runtime_rules(policies, &render::Options::default());
     vec![
         ("audit", make(AuditObject::Response, &[])),
         ("audit of requests", make(AuditObject::Request, &["psps-exempt-namespaces", "yes", "0x1f"])),
+        ("runtime", runtime.unwrap_or_else(|error| panic!("{error:#}")).text),
     ]
 }
 
@@ -499,7 +501,8 @@ fn every_yaml_reader_sees_the_same_rules() {
         .map(|(_, text)| rule_names(&load(text)).into_iter().map(str::to_owned).collect())
         .collect();
     let lines = |inventory: &Inventory| -> Vec<usize> {
-        talk(inventory).iter().map(|(_, text)| text.lines().count()).collect()
+        let lines = |(name, text): &(&str, String)| (*name != "JSON report").then(|| text.lines().count());
+        talk(inventory).iter().filter_map(lines).collect()
     };
     let mut texts = Vec::new();
     for text in HOSTILE {
@@ -634,7 +637,7 @@ fn names_that_read_like_something_else_stay_names() {
         let rules = load(text);
         for located in &inventory.policies {
             let name = format!("PSP {} Violation (privileged)", located.policy.name);
-            assert!(rules.rule(&name).is_some(), "{name}");
+            assert!(rule_names(&rules).iter().any(|rule| rule.starts_with(&name)), "{name}");
         }
     }
     all_readers_agree(&texts, true);
@@ -705,8 +708,12 @@ fn a_list_of_another_file_cannot_reach_into_a_value() {
                 .filter(|finding| finding.code == "LOAD_UNUSED_LIST")
                 .map(|finding| finding.item.as_str())
                 .collect();
-            // the last is our own
-            assert_eq!(unused.len(), words.len() - 1, "{text:?}: {unused:?}\n{:?}", loaded.findings);
+            // the one of our own name is ours where the rules have it
+            let foreign = words.iter().filter(|word| **word != "psps_exempt_namespaces");
+            for word in foreign {
+                let item = format!("list '{word}'");
+                assert!(unused.contains(item.as_str()), "{text:?}: {unused:?}\n{:?}", loaded.findings);
+            }
         }
     }
 }
