@@ -11,8 +11,12 @@ use regex::bytes::{Regex, RegexBuilder};
 
 /// RE2's limit on repetitions, also when they are nested.
 const MAX_REPEAT: u32 = 1000;
-/// A pattern of at most 255 bytes with no more repetitions than this compiles for certain.
-const ALWAYS_COMPILES: u32 = 50;
+/// The most memory for a compiled pattern, in bytes.
+const MAX_MEMORY: usize = 64 << 20;
+/// A pattern of no more states than this compiles for certain within that.
+const ALWAYS_COMPILES: u64 = 200_000;
+/// More states than one item of a class, or any other piece, ever has.
+const STATES: u64 = 12;
 const MAX_DEPTH: usize = 150;
 
 /// A pattern that RE2 takes, compiled when it is first asked: most of those in a file that is only checked never are.
@@ -62,7 +66,7 @@ impl Pattern {
         }
         let tree = alternation(&alternatives);
         let whole = Lazy::new(format!(r"\A(?:{})\z", tree.text));
-        if tree.repeat > ALWAYS_COMPILES {
+        if tree.states > ALWAYS_COMPILES {
             build(&whole.text)?;
         }
         let within = match alternatives.as_slice() {
@@ -70,6 +74,11 @@ impl Pattern {
             _ => None,
         };
         Ok(Self { whole, within })
+    }
+
+    /// The pattern as the `regex` crate takes it, in multi-line mode.
+    pub(crate) fn whole_text(&self) -> &str {
+        &self.whole.text
     }
 
     /// Whether the pattern matches all of `text`; `plain` says that it is UTF-8 and has no line end.
@@ -87,7 +96,11 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 }
 
 fn build(text: &str) -> Result<Regex, PatternError> {
-    RegexBuilder::new(text).multi_line(true).build().map_err(|_| PatternError::TooLarge)
+    RegexBuilder::new(text)
+        .multi_line(true)
+        .size_limit(MAX_MEMORY)
+        .build()
+        .map_err(|_| PatternError::TooLarge)
 }
 
 /// A part of a pattern, rewritten.
@@ -96,6 +109,8 @@ struct Piece {
     text: String,
     /// The product of nested repetitions.
     repeat: u32,
+    /// No fewer states than it compiles to.
+    states: u64,
     kind: PieceKind,
 }
 
@@ -109,7 +124,7 @@ enum PieceKind {
 
 impl Piece {
     fn new(text: impl Into<String>, kind: PieceKind) -> Self {
-        Self { text: text.into(), repeat: 1, kind }
+        Self { text: text.into(), repeat: 1, states: STATES, kind }
     }
 
     fn char(c: char) -> Self {
@@ -122,6 +137,7 @@ fn concatenation(pieces: &[Piece]) -> Piece {
     Piece {
         text: pieces.iter().map(|p| p.text.as_str()).collect(),
         repeat: pieces.iter().map(|p| p.repeat).max().unwrap_or(1),
+        states: pieces.iter().fold(0, |sum, p| p.states.saturating_add(sum)),
         kind: PieceKind::Other,
     }
 }
@@ -249,7 +265,8 @@ impl<'p> Parser<'p> {
         if (low >= 2 || most >= 2) && repeat > MAX_REPEAT {
             return Err(size());
         }
-        Ok(Piece { text: format!("(?:{}){operator}", piece.text), repeat, kind: PieceKind::Other })
+        let states = piece.states.saturating_mul(u64::from(most.max(1)));
+        Ok(Piece { text: format!("(?:{}){operator}", piece.text), repeat, states, kind: PieceKind::Other })
     }
 
     fn atom(&mut self) -> Result<Piece, String> {
@@ -334,16 +351,18 @@ impl<'p> Parser<'p> {
             text.push('^');
         }
         let mut first = true;
+        let mut items = 0;
         while first || self.peek() != Some(']') {
             let Some(c) = self.peek() else {
                 return Err(format!("missing ]: {}", self.pattern.get(start..).unwrap_or_default()));
             };
             self.class_item(&mut text, c, first)?;
             first = false;
+            items += 1;
         }
         self.next();
         text.push(']');
-        Ok(Piece::new(text, PieceKind::Other))
+        Ok(Piece { states: STATES.saturating_mul(items + 1), ..Piece::new(text, PieceKind::Other) })
     }
 
     fn class_item(&mut self, text: &mut String, c: char, first: bool) -> Result<(), String> {
@@ -412,7 +431,7 @@ fn no_argument(operator: &str) -> String {
 fn repeat(piece: Option<Piece>, operator: &str, c: char) -> Result<Piece, String> {
     let piece = piece.ok_or_else(|| no_argument(operator))?;
     let kind = if piece.kind == PieceKind::Dot && c == '*' { PieceKind::DotStar } else { PieceKind::Other };
-    Ok(Piece { text: format!("(?:{}){c}", piece.text), repeat: piece.repeat, kind })
+    Ok(Piece { text: format!("(?:{}){c}", piece.text), kind, ..piece })
 }
 
 #[cfg(test)]
