@@ -202,7 +202,11 @@ impl Access {
             if uses.every {
                 add(&mut self.every);
             } else {
-                uses.names.iter().filter_map(|n| Some(add(self.policies.get_mut(*n)?))).for_each(drop);
+                for name in &uses.names {
+                    if let Some(grants) = self.policies.get_mut(*name) {
+                        add(grants);
+                    }
+                }
             }
         }
     }

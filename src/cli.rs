@@ -22,7 +22,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 drift or findings, 2 anything wr
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Convert PodSecurityPolicies from files into Falco rules for the Kubernetes audit log.
+    /// Convert PodSecurityPolicies from files into Falco rules for the Kubernetes audit log and running containers.
     Convert(Convert),
     /// Convert the PodSecurityPolicies of a live cluster, with its RBAC and pods.
     #[cfg(feature = "cluster")]
@@ -83,15 +83,24 @@ pub struct Rules {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_volumes: u16,
 
-    /// Templates that replace the built-in ones: DIR/audit/FIELD.yaml.hbs.
+    /// Templates that replace the built-in ones: DIR/audit/FIELD.yaml.hbs, DIR/runtime/FIELD.yaml.hbs.
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
+
+    /// Where the rules look; a folder gets both layers unless told otherwise, a file or standard output audit.
+    #[arg(long, value_name = "LAYER", value_enum)]
+    pub layer: Option<Layer>,
+
+    /// Add rules that belong to no policy to the runtime layer: shells, package managers, writes to system files, the
+    /// container runtime's socket, the Kubernetes API.
+    #[arg(long)]
+    pub baseline: bool,
 }
 
 /// Where rules go.
 #[derive(Debug, Args)]
 pub struct Output {
-    /// A file, or a folder for psp_audit_rules.yaml; standard output when left out.
+    /// A file, or a folder for psp_audit_rules.yaml and psp_runtime_rules.yaml; standard output when left out.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 
@@ -207,6 +216,17 @@ pub enum AuditObject {
     Request,
 }
 
+/// Where rules look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Layer {
+    /// The Kubernetes audit log: pods as they are made.
+    Audit,
+    /// The kernel's events: containers as they run.
+    Runtime,
+    /// Both, one file each.
+    Both,
+}
+
 /// `convert`.
 #[derive(Debug, Args)]
 pub struct Convert {
@@ -221,10 +241,6 @@ pub struct Convert {
     /// Where rules go.
     #[command(flatten)]
     pub output: Output,
-
-    /// What is told of them.
-    #[command(flatten)]
-    pub reporting: Reporting,
 }
 
 /// `scan`.
@@ -296,9 +312,13 @@ pub struct Generate {
     #[arg(long)]
     pub force: bool,
 
-    /// Print what would be written instead of writing it.
+    /// Print the rules that would be written instead of writing anything.
     #[arg(long, conflicts_with_all = ["check", "force"])]
     pub stdout: bool,
+
+    /// When the differences are coloured.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Colour::Auto)]
+    pub color: Colour,
 
     /// Print the JSON Schema of the file instead.
     #[arg(long, conflicts_with_all = ["check", "force", "fail_on", "stdout"])]

@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use crate::problem::Problem;
 use crate::psp::validity::unusable;
 use crate::read::Inventory;
-use crate::render::{AuditObject, Rendered};
-use crate::report::{Fidelity, fidelity};
+use crate::render::{Options, Rendered};
+use crate::report::{Fidelity, best};
 
 /// The kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -56,9 +56,10 @@ impl fmt::Display for Finding {
 }
 
 /// All findings of what was read and made of it, policy by policy; the reader's warnings come last.
-pub fn findings(inventory: &Inventory, rendered: &Rendered, object: AuditObject) -> Vec<Finding> {
+pub fn findings(inventory: &Inventory, files: &[Rendered], options: &Options) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (located, (name, fields)) in inventory.policies.iter().zip(&rendered.policies) {
+    let policies = files.first().map(|file| file.policies.as_slice()).unwrap_or_default();
+    for (located, (name, fields)) in inventory.policies.iter().zip(policies) {
         let mut add = |kind: Kind, path: &str, reason: &str| {
             let message = format!("{} in the policy {name:?}: {reason}", kind.name());
             let problem = Problem { place: located.place.clone(), path: path.to_owned(), message };
@@ -70,7 +71,7 @@ pub fn findings(inventory: &Inventory, rendered: &Rendered, object: AuditObject)
             continue;
         }
         for (field, mapped) in fields {
-            match fidelity(&located.policy, mapped, object) {
+            match best(files, &located.policy, mapped, options) {
                 Fidelity::Undetectable(reason) => add(Kind::Undetectable, field.name(), &reason),
                 Fidelity::Approximate(reason) => add(Kind::Approximate, field.name(), reason),
                 Fidelity::Exact | Fidelity::Unrestricted => {}

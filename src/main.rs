@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use psp2falco::cli::{self, Cli};
 use psp2falco::commands::{self, Exit};
@@ -12,7 +13,9 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&Cli::command().bin_name(called).get_matches());
     let cli = cli.unwrap_or_else(|error| error.exit());
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
-    match commands::run(cli, &mut out, &mut err) {
+    let ended = commands::run(cli, &mut out, &mut err);
+    let ended = ended.and_then(|exit| out.flush().context("standard output").map(|()| exit));
+    match ended {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Findings) => ExitCode::from(1),
         // a reader that has seen enough is no fault

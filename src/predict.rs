@@ -73,6 +73,8 @@ pub struct Prediction<'p> {
     pub pods: usize,
     /// How many workloads they belong to.
     pub workloads: usize,
+    /// How many of the pods PodSecurityPolicy admission has let pass, and filled in what they left unset.
+    pub admitted: usize,
     /// The workloads that would alert.
     pub findings: BTreeMap<Workload, Finding<'p>>,
 }
@@ -86,6 +88,13 @@ pub fn predict<'p>(inventory: &'p Inventory, options: &'p Options) -> Prediction
     predictor.finish()
 }
 
+/// The annotation in which admission noted the policy that it took.
+const ADMITTED: &str = "/metadata/annotations/kubernetes.io~1psp";
+
+/// What tells whether two pods get the same alerts: the places of what is known of them, and whether every policy
+/// changes them.
+type Alike = (*const Vec<Judgement>, *const Vec<bool>, bool);
+
 /// Predicts pod by pod; keeps no pod.
 pub struct Predictor<'p> {
     policies: Vec<&'p Policy>,
@@ -94,6 +103,8 @@ pub struct Predictor<'p> {
     narrowed: bool,
     /// Judgements by what admission saw of a pod.
     judged: HashMap<String, Rc<Vec<Judgement>>>,
+    /// The alerts on pods alike in both, and in whether every policy changes them; where no policy is narrowed.
+    known: HashMap<Alike, Rc<Vec<Alert<'p>>>>,
     /// Which policies may be used, by requester, namespace and service account.
     usable: HashMap<(&'static str, String, String), Rc<Vec<bool>>>,
     seen: BTreeSet<Workload>,
@@ -113,6 +124,7 @@ impl<'p> Predictor<'p> {
             options,
             narrowed,
             judged: HashMap::new(),
+            known: HashMap::new(),
             usable: HashMap::new(),
             seen: BTreeSet::new(),
             prediction: Prediction::default(),
@@ -130,14 +142,26 @@ impl<'p> Predictor<'p> {
         let owner = Owner::of(pod);
         let workload = owner.workload(pod, namespace);
         self.prediction.pods += 1;
+        self.prediction.admitted += usize::from(pod.pointer(ADMITTED).is_some());
         let alerts = self.alerts(pod, namespace, &owner);
         if !alerts.is_empty() {
-            let finding = self.prediction.findings.entry(workload.clone()).or_default();
-            finding.pods += 1;
-            finding.alerts.extend(alerts);
-            finding.known_by.insert(owner.condition(pod, namespace, self.options.object.root()));
+            if !self.prediction.findings.contains_key(&workload) {
+                self.prediction.findings.insert(workload.clone(), Finding::default());
+            }
+            if let Some(finding) = self.prediction.findings.get_mut(&workload) {
+                finding.pods += 1;
+                if !alerts.iter().all(|a| finding.alerts.contains(a)) {
+                    finding.alerts.extend(alerts.iter().copied());
+                }
+                // what controllers make is known by its owner, the same for all pods of a workload
+                if finding.known_by.is_empty() || matches!(workload.kind.as_str(), "Pod" | "Node") {
+                    finding.known_by.insert(owner.condition(pod, namespace, self.options.object.root()));
+                }
+            }
         }
-        self.seen.insert(workload);
+        if !self.seen.contains(&workload) {
+            self.seen.insert(workload);
+        }
     }
 
     /// What was predicted.
@@ -146,32 +170,52 @@ impl<'p> Predictor<'p> {
         self.prediction
     }
 
-    fn alerts(&mut self, pod: &Value, namespace: &str, owner: &Owner<'_>) -> Vec<Alert<'p>> {
+    fn alerts(&mut self, pod: &Value, namespace: &str, owner: &Owner<'_>) -> Rc<Vec<Alert<'p>>> {
         let judgements = self.judgements(pod);
-        let judged = self.policies.iter().copied().zip(judgements.iter());
-        let options = self.options;
-        let narrowed = self.narrowed;
-        let within = |policy: &Policy| !narrowed || in_scope(policy, options, pod, namespace);
+        let usable = self.options.access.as_ref().map(|access| {
+            let account = access::service_account(pod);
+            usable(&mut self.usable, &self.policies, access, owner, namespace, account)
+        });
+        let changed = changes_under_all(pod);
+        // both stay in this predictor for as long as it lives, except for what nodes ask for
+        let key = (Rc::as_ptr(&judgements), usable.as_ref().map_or(std::ptr::null(), Rc::as_ptr), changed);
+        let lasting = !self.narrowed && owner.kind != "Node";
+        if let Some(alerts) = self.known.get(&key).filter(|_| lasting) {
+            return Rc::clone(alerts);
+        }
+        let alerts = Rc::new(self.decided(pod, namespace, &judgements, usable.as_deref(), changed));
+        if lasting {
+            self.known.insert(key, Rc::clone(&alerts));
+        }
+        alerts
+    }
+
+    fn decided(
+        &self,
+        pod: &Value,
+        namespace: &str,
+        judgements: &[Judgement],
+        usable: Option<&Vec<bool>>,
+        changed: bool,
+    ) -> Vec<Alert<'p>> {
+        let judged = self.policies.iter().copied().zip(judgements);
+        let within = |policy: &Policy| !self.narrowed || in_scope(policy, self.options, pod, namespace);
         let mut alerts = Vec::new();
-        let Some(access) = &options.access else {
+        let Some(usable) = usable else {
             for (policy, judgement) in judged.filter(|(p, _)| within(p)) {
                 alerts.extend(of_policy(policy, judgement));
             }
             return alerts;
         };
-        let usable =
-            usable(&mut self.usable, &self.policies, access, owner, namespace, access::service_account(pod));
-        let judged = judged.zip(usable.iter()).filter(|(_, usable)| **usable);
-        let judged = judged.map(|((policy, judgement), _)| (policy, judgement.clone())).collect();
-        match choose(judged, changes_under_all(pod)) {
-            Decision::NoneUsable if in_scope_of_all(options, namespace) => {
+        let judged = judged.zip(usable).filter(|(_, usable)| **usable);
+        match choose(judged.map(|((policy, judgement), _)| (policy, judgement.clone())).collect(), changed) {
+            Decision::NoneUsable if in_scope_of_all(self.options, namespace) => {
                 alerts.push(Alert::NoUsablePolicy);
             }
-            Decision::NoneUsable => {}
             Decision::Admitted(policy, fields) if within(policy) => {
                 alerts.extend(fields.into_iter().map(|f| Alert::LostDefault(&policy.name, f)));
             }
-            Decision::Admitted(..) => {}
+            Decision::NoneUsable | Decision::Admitted(..) => {}
             Decision::Refused(refused) => {
                 for (policy, fields) in refused.into_iter().filter(|(p, _)| within(p)) {
                     alerts.extend(fields.into_iter().map(|f| Alert::Violation(&policy.name, f)));
@@ -224,7 +268,9 @@ fn usable(
     let request = Request { user: &user, groups: &groups, namespace, service_account };
     let usable: Rc<Vec<bool>> =
         Rc::new(policies.iter().map(|p| access.admits_under(&p.name, &request)).collect());
-    known.insert(key, Rc::clone(&usable));
+    if owner.kind != "Node" {
+        known.insert(key, Rc::clone(&usable));
+    }
     usable
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with the input, and where.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A place in the input.
@@ -16,8 +17,8 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            0 => f.write_str(&self.file),
-            line => write!(f, "{}:{line}:{}", self.file, self.column),
+            0 => f.write_str(&printable(&self.file)),
+            line => write!(f, "{}:{line}:{}", printable(&self.file), self.column),
         }
     }
 }
@@ -47,13 +48,44 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
         if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
+            write!(f, "{}: ", cut(&printable(&self.path), LONGEST_PATH))?;
         }
-        f.write_str(&self.message)
+        f.write_str(&printable(&self.message))
     }
 }
 
 impl std::error::Error for Problem {}
+
+/// The most characters of a field's path: its keys may be anything.
+const LONGEST_PATH: usize = 400;
+
+/// Does a character stay within its line and its place there, in a terminal and in YAML 1.1 and 1.2?
+///
+/// It does unless it is a control character, ends a line, turns the writing direction, or has no width and no meaning.
+pub(crate) fn is_plain(letter: char) -> bool {
+    matches!(letter, '\u{20}'..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+        && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// `text` with what is not plain spelt out, as `\u{1b}`: manifests and file names are not to steer a terminal, nor to
+/// feign a line of their own.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let spelt = |letter: char| {
+        if is_plain(letter) { letter.to_string() } else { letter.escape_default().to_string() }
+    };
+    Cow::Owned(text.chars().map(spelt).collect())
+}
+
+/// `text`, cut after so many characters.
+pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
 
 /// `text` in quotes with control characters escaped, cut short where it is long.
 pub(crate) fn quote(text: &str) -> String {
@@ -112,6 +144,16 @@ mod tests {
         ] {
             assert_eq!(distance(left, right), steps, "{left} {right}");
         }
+    }
+
+    #[test]
+    fn a_problem_is_one_line_that_steers_no_terminal() {
+        let place = Place { file: "a\nb: c\u{1b}[2J.yaml".to_owned(), line: 3, column: 1 };
+        let path = format!("metadata.annotations[\u{202e}{}]", "x".repeat(1 << 20));
+        let line = Problem { place, path, message: "no\u{85}good\u{2028}\u{feff}".to_owned() }.to_string();
+        assert!(line.starts_with(r"a\nb: c\u{1b}[2J.yaml:3:1: metadata.annotations[\u{202e}xxx"), "{line}");
+        assert!(line.ends_with(r"…: no\u{85}good\u{2028}\u{feff}"), "{line}");
+        assert!(line.len() < 600 && line.chars().all(is_plain));
     }
 
     #[test]

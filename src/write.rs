@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,10 +13,14 @@ pub const MARK: &str = "made by psp2falco";
 
 /// Where `output` leads: itself, or `name` in it when it is (or looks like) a folder.
 pub fn target(output: &Path, name: &str) -> PathBuf {
-    let folder = output.is_dir()
+    if is_folder(output) { output.join(name) } else { output.to_owned() }
+}
+
+/// Is `output` a folder, or does it look like one?
+pub fn is_folder(output: &Path) -> bool {
+    output.is_dir()
         || output.as_os_str().to_string_lossy().ends_with('/')
-        || (!output.exists() && output.extension().is_none_or(|e| !is_rules_file(e)));
-    if folder { output.join(name) } else { output.to_owned() }
+        || (!output.exists() && output.extension().is_none_or(|e| !is_rules_file(e)))
 }
 
 fn is_rules_file(extension: &OsStr) -> bool {
@@ -59,6 +64,7 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    remove_leftovers(folder);
     let mut file = new_file(folder).with_context(|| format!("{}: cannot be written to", folder.display()))?;
     if let Ok(meta) = fs::metadata(path) {
         file.as_file().set_permissions(meta.permissions()).with_context(place)?;
@@ -90,7 +96,28 @@ fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    builder.prefix(".psp2falco-").tempfile_in(folder)
+    builder.prefix(PREFIX).rand_bytes(SUFFIX).tempfile_in(folder)
+}
+
+/// How the names of new files begin before they are in place, and how many letters follow.
+const PREFIX: &str = ".psp2falco-";
+const SUFFIX: usize = 6;
+/// A new file that has not changed for so long was left behind by a run that was killed.
+const LEFT_BEHIND: Duration = Duration::from_secs(3600);
+
+/// Removes what killed runs have left in `folder`; what cannot be removed does no harm.
+fn remove_leftovers(folder: &Path) {
+    let is_left_behind = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let ours = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(|rest| {
+            rest.len() == SUFFIX && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+        let age = || entry.metadata().ok().filter(fs::Metadata::is_file)?.modified().ok()?.elapsed().ok();
+        ours && age().is_some_and(|age| age > LEFT_BEHIND)
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(is_left_behind) {
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 /// Where a symbolic link leads, be there a file or not.

@@ -90,8 +90,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn help_stays_as_it_is() {
-    let cases = [
-        (vec!["--help"], "psp2falco"),
+    let mut cases = vec![
         (vec!["convert", "--help"], "convert"),
         (vec!["explain", "--help"], "explain"),
         (vec!["generate", "--help"], "generate"),
@@ -101,6 +100,9 @@ fn help_stays_as_it_is() {
         (vec!["completions", "--help"], "completions"),
         (vec!["man", "--help"], "man"),
     ];
+    if cfg!(feature = "cluster") {
+        cases.extend([(vec!["--help"], "psp2falco"), (vec!["scan", "--help"], "scan")]);
+    }
     let problems: Vec<String> = cases
         .iter()
         .filter_map(|(args, name)| {
@@ -195,13 +197,74 @@ fn writes_to_a_file_or_into_a_folder() {
         names(temp.path()),
         [
             "fresh/psp_audit_rules.yaml",
+            "fresh/psp_runtime_rules.yaml",
             "new/deep/rules.yml",
             "psp.yaml",
             "rules.yaml",
             "there/keep.txt",
-            "there/psp_audit_rules.yaml"
+            "there/psp_audit_rules.yaml",
+            "there/psp_runtime_rules.yaml"
         ]
     );
+}
+
+#[test]
+fn a_layer_is_chosen() {
+    let temp = folder(&[("psp.yaml", SMALL)]);
+    let run = |args: &[&str]| run_in(temp.path(), &[&["convert", "psp.yaml"], args].concat(), "");
+    let runtime = run(&["--layer", "runtime"]).done();
+    assert!(runtime.contains("- rule: PSP small Violation (privileged) System Activity"), "{runtime}");
+    assert!(!runtime.contains("ka.") && !runtime.contains("Baseline"));
+    assert_eq!(run(&["--layer", "audit"]).done(), run(&[]).done());
+    assert!(
+        run(&["--layer", "runtime", "--baseline"])
+            .done()
+            .starts_with(runtime.split_once("- list").unwrap().0)
+    );
+
+    run(&["--layer", "both", "-o", "both"]).done();
+    assert_eq!(fs::read_to_string(temp.path().join("both/psp_runtime_rules.yaml")).unwrap(), runtime);
+    run(&["--layer", "audit", "-o", "one/"]).done();
+    assert_eq!(
+        names(temp.path()),
+        ["both/psp_audit_rules.yaml", "both/psp_runtime_rules.yaml", "one/psp_audit_rules.yaml", "psp.yaml"]
+    );
+
+    assert!(run(&["--layer", "both"]).failed().contains("--layer both: gives two files"));
+    assert!(run(&["--baseline"]).failed().contains("--baseline: belongs to the runtime layer"));
+}
+
+#[test]
+fn the_scope_holds_for_running_containers() {
+    let annotated = SMALL.replace(
+        "metadata: {name: small}",
+        "metadata: {name: small, annotations: {falco-rules-psp-images: 'web', falco-rules-psp-namespaces: 'it''s #1'}}",
+    );
+    let temp = folder(&[("psp.yaml", &annotated)]);
+    let args = [
+        "convert",
+        "psp.yaml",
+        "--layer",
+        "runtime",
+        "--baseline",
+        "--namespace",
+        "a",
+        "--exclude-namespace",
+        "b",
+    ];
+    let rules = run_in(temp.path(), &args, "").done();
+    let everywhere = "k8s.ns.name in ('a') and k8s.ns.name exists and not k8s.ns.name in ('b')";
+    let (_, baseline) = rules.split_once("- macro: psps_baseline\n").unwrap();
+    assert!(baseline.lines().nth(1).unwrap().contains(everywhere), "{baseline}");
+    let (_, policy) = rules.split_once("- macro: psp_small__runtime\n").unwrap();
+    let policy = policy.lines().nth(1).unwrap();
+    for part in [
+        "k8s.ns.name in ('it\\'s #1')",
+        "not k8s.ns.name in ('b')",
+        "container.image.repository in ('web', 'docker.io/web', 'docker.io/library/web')",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
 }
 
 #[test]
@@ -385,6 +448,21 @@ fn template(name: &str) -> String {
 }
 
 #[test]
+fn a_runtime_template_may_be_overridden() {
+    let text = fs::read_to_string(root().join("templates/runtime/hostPID.yaml.hbs")).unwrap();
+    let temp = folder(&[
+        ("psp.yaml", SMALL),
+        ("t/runtime/hostPID.yaml.hbs", &text.replace("CRITICAL", "EMERGENCY")),
+        ("u/runtime/hostPid.yaml.hbs", ""),
+    ]);
+    let convert = |folder| ["convert", "psp.yaml", "--layer", "runtime", "--templates", folder];
+    let rules = run_in(temp.path(), &convert("t"), "").done();
+    assert_eq!(rules.matches("priority: EMERGENCY").count(), 1);
+    let errors = run_in(temp.path(), &convert("u"), "").failed();
+    assert!(errors.contains("name it after a field, as in templates/runtime"), "{errors}");
+}
+
+#[test]
 fn a_template_may_be_overridden() {
     let changed = template("hostPID").replace("CRITICAL", "EMERGENCY");
     let temp = folder(&[("psp.yaml", SMALL), ("t/audit/hostPID.yaml.hbs", &changed)]);
@@ -420,7 +498,7 @@ fn a_template_that_replaces_nothing_is_refused() {
     let errors = run_in(temp.path(), &["convert", "psp.yaml", "--templates", "t"], "").failed();
     assert!(errors.contains("t/audit/hostPid.yaml.hbs: replaces no template"), "{errors}");
     let errors = run_in(temp.path(), &["convert", "psp.yaml", "--templates", "empty"], "").failed();
-    assert!(errors.contains("template overrides lie in audit/"), "{errors}");
+    assert!(errors.contains("where template overrides lie"), "{errors}");
 }
 
 #[test]
@@ -443,6 +521,101 @@ fn a_reader_that_leaves_early_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn reports_go_beside_the_rules_or_where_they_are_sent() {
+    let temp = folder(&[("psp.yaml", SMALL)]);
+    let args =
+        ["convert", "psp.yaml", "-o", "out/", "--report", "json", "--report", "html", "--report", "github"];
+    let made = run_in(temp.path(), &args, "");
+    assert!(made.err.contains("::notice file=psp.yaml,line=1,col=1,"), "{}", made.err);
+    made.done();
+    let first = names(temp.path());
+    let rules = [
+        "out/psp_audit_rules.yaml",
+        "out/psp_report.html",
+        "out/psp_report.json",
+        "out/psp_runtime_rules.yaml",
+    ];
+    assert_eq!(first, [&rules[..], &["psp.yaml"]].concat());
+    let bytes = |name: &str| fs::read(temp.path().join(name)).unwrap();
+    let before = [bytes("out/psp_report.html"), bytes("out/psp_report.json")];
+    let again = run_in(temp.path(), &args, "");
+    assert!(again.err.contains("changes: no change\n"), "{}", again.err);
+    assert_eq!(before, [bytes("out/psp_report.html"), bytes("out/psp_report.json")]);
+
+    let text = run_in(
+        temp.path(),
+        &["convert", "psp.yaml", "-o", "r.yaml", "--report", "text", "--report-file", "-"],
+        "",
+    );
+    assert!(text.done().starts_with("What becomes of 1 PodSecurityPolicy, made by psp2falco "));
+    let both = ["convert", "psp.yaml", "--report", "text", "--report-file", "-"];
+    assert!(
+        run_in(temp.path(), &both, "")
+            .failed()
+            .starts_with("--report-file -: the rules go to standard output")
+    );
+    let file = run_in(
+        temp.path(),
+        &["convert", "psp.yaml", "--report", "markdown", "--report-file", "notes.md"],
+        "",
+    );
+    assert!(file.done().contains("- rule: PSP small Violation (privileged)"));
+    assert!(names(temp.path()).contains(&"notes.md".to_owned()));
+}
+
+#[test]
+fn a_report_never_replaces_another_s_file() {
+    let temp = folder(&[("psp.yaml", SMALL), ("out/psp_report.md", "mine\n"), ("out/keep", "")]);
+    let errors =
+        run_in(temp.path(), &["convert", "psp.yaml", "-o", "out/", "--report", "markdown"], "").failed();
+    assert!(errors.starts_with("out/psp_report.md: was not written by psp2falco"), "{errors}");
+    assert!(!temp.path().join("out/psp_audit_rules.yaml").exists(), "nothing was written");
+    run_in(temp.path(), &["convert", "psp.yaml", "-o", "out/", "--report", "markdown", "--force"], "").done();
+}
+
+#[test]
+fn what_changes_is_told() {
+    let temp = folder(&[
+        ("psp.yaml", SMALL),
+        (
+            "tuning.yaml",
+            "- rule: PSP small Violation (hostPID)\n  priority: NOTICE\n  override: {priority: replace}\n",
+        ),
+    ]);
+    let convert = |args: &[&str]| {
+        let all: Vec<&str> =
+            ["convert", "psp.yaml", "-o", "rules.yaml"].iter().chain(args).copied().collect();
+        let run = run_in(temp.path(), &all, "");
+        let errors = run.err.clone();
+        run.done();
+        errors
+    };
+    assert!(!convert(&[]).contains("changes:"), "there was nothing before");
+    let changed = SMALL.replace("spec:\n", "spec:\n  hostPID: true\n  hostPorts: [{min: 80, max: 90}]\n");
+    fs::write(temp.path().join("psp.yaml"), &changed).unwrap();
+    let told = convert(&["--diff", "--tuning", "tuning.yaml", "--report", "json", "--color", "never"]);
+    for line in [
+        "  ~ policy small\n",
+        "  - rule PSP small Violation (hostPID)\n",
+        "  ~ rule PSP small Violation (hostPorts): matches fewer",
+        "  ! tuning.yaml:1:3: rule 'PSP small Violation (hostPID)' changes what the new rules do not define: it is gone; remove this item\n",
+        "\n--- rules.yaml\n+++ rules.yaml (new)\n@@ ",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(!told.contains('\x1b'));
+    let report = fs::read_to_string(temp.path().join("psp_report.json")).unwrap();
+    assert!(report.contains("\"changes\": {"));
+
+    fs::write(temp.path().join("psp.yaml"), changed.replace("max: 90", "max: 8090")).unwrap();
+    let told = convert(&["--diff", "--color", "always"]);
+    assert!(told.contains("matches fewer") && told.contains("\x1b[31m-"), "{told}");
+    let told = convert(&["--tuning", "tuning.yaml"]);
+    assert!(told.contains("changes: no change\nwarning: tuning.yaml:1:3: rule "), "{told}");
+    assert!(run(&["convert", RESTRICTED, "--diff"]).failed().contains("--output"));
 }
 
 const LOG: &str = "fixtures/audit/audit.log.gz";

@@ -104,7 +104,7 @@ fn a_changed_policy_is_drift_until_the_rules_are_made_again() {
     let folder = temp.path();
     let missing = run(folder, &["generate", "--check"], "").failed(1);
     assert!(missing.err.contains("missing: falco/rules.yaml\n"), "{}", missing.err);
-    assert!(missing.out.starts_with("--- /dev/null\n+++ falco/rules.yaml\n"), "{}", missing.out);
+    assert!(missing.out.starts_with("--- falco/rules.yaml\n+++ falco/rules.yaml (new)\n"), "{}", missing.out);
     assert!(!folder.join("falco").exists(), "--check writes nothing");
 
     let first = run(folder, &["generate"], "");
@@ -120,6 +120,10 @@ fn a_changed_policy_is_drift_until_the_rules_are_made_again() {
     let drift = run(folder, &["generate", "--check"], "").failed(1);
     assert!(drift.err.contains("out of date: falco/rules.yaml\n"), "{}", drift.err);
     let lines = changed(&drift.out);
+    let headline =
+        "changes: 1 policy changed, 1 matches fewer, 1 with other words or tags\n  ~ policy alpha\n";
+    assert!(drift.out.starts_with(headline), "{}", drift.out);
+    assert!(drift.out.contains("\n  ~ PSP alpha Violation (hostPorts)"), "{}", drift.out);
     // the policy's digest, the macro with the ports, and the words of the rule
     assert_eq!(lines.len(), 6, "{}", drift.out);
     assert!(lines.iter().any(|line| line.starts_with("+#   alpha sha256:")), "{}", drift.out);
@@ -135,8 +139,19 @@ fn a_changed_policy_is_drift_until_the_rules_are_made_again() {
 #[test]
 fn every_machine_makes_the_same_bytes() {
     let config = "version: 1\nsources: [policies]\nscope: {namespaces: [web]}\noptions: {auditObject: request}\n\
-                  outputs: {rules: falco/, format: configmap}\nfailOn: [approximate]\n";
+                  outputs: {rules: falco/, format: configmap, reports: [markdown, json]}\nfailOn: [approximate]\n";
     let one = repository(config);
+    let binding = |name: &str| {
+        format!(
+            "kind: ClusterRole\napiVersion: rbac.authorization.k8s.io/v1\nmetadata: {{name: {name}}}\nrules:\n\
+             - {{apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use], resourceNames: [{name}]}}\n---\n\
+             kind: ClusterRoleBinding\napiVersion: rbac.authorization.k8s.io/v1\nmetadata: {{name: {name}}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}\n\
+             subjects: [{{kind: Group, apiGroup: rbac.authorization.k8s.io, name: of-{name}}}]\n"
+        )
+    };
+    write(one.path(), "policies/r1.yaml", &binding("alpha"));
+    write(one.path(), "policies/r2.yaml", &binding("beta"));
     let made =
         |folder: &Path| fs::read_to_string(folder.join("falco/psp_audit_rules.configmap.yaml")).unwrap();
     let first = run(one.path(), &["generate"], "").failed(1);
@@ -148,14 +163,20 @@ fn every_machine_makes_the_same_bytes() {
     let text = |name: &str| fs::read_to_string(one.path().join("policies").join(name)).unwrap();
     write(two.path(), "deep/er/x/1/z.yaml", &text("a.yaml"));
     write(two.path(), "deep/er/x/2/a.yaml", &text("b.yaml"));
+    write(two.path(), "deep/er/x/1/a.yaml", &binding("beta"));
+    write(two.path(), "deep/er/x/2/b.yaml", &binding("alpha"));
     run(two.path(), &["generate", "--config", "deep/er/psp2falco.yaml"], "").failed(1);
     assert_eq!(made(one.path()), made(&two.path().join("deep/er")));
+    assert!(made(one.path()).contains("of-alpha"));
+    let report = fs::read_to_string(one.path().join("falco/psp_report.md")).unwrap();
     for path in [one.path(), two.path()] {
         assert!(!made(one.path()).contains(&path.display().to_string()));
+        assert!(!report.contains(&path.display().to_string()), "{report}");
     }
     // places are those of the repository, wherever the program was started
     let outside = one.path().join("psp2falco.yaml").display().to_string();
     let again = run(two.path(), &["generate", "--config", &outside], "").failed(1);
+    assert_eq!(again.err.matches("unchanged ").count(), 3, "{}", again.err);
     let findings = |err: &str| -> Vec<String> {
         err.lines().filter(|line| line.starts_with("policies/")).map(str::to_owned).collect()
     };
@@ -195,6 +216,23 @@ fn findings_fail_a_run_where_asked() {
 }
 
 #[test]
+fn tuning_that_loses_its_target_is_told() {
+    let temp = repository(&format!("{CONFIG}options: {{tuning: [tuning.yaml]}}\n"));
+    let rule = "PSP alpha Violation (hostPorts)";
+    write(
+        temp.path(),
+        "tuning.yaml",
+        &format!("- rule: {rule}\n  enabled: false\n  override: {{enabled: replace}}\n"),
+    );
+    let fine = run(temp.path(), &["generate"], "");
+    assert!(!fine.err.contains("tuning.yaml"), "{}", fine.err);
+    fine.done();
+    write(temp.path(), "policies/a.yaml", &policy("alpha", "hostPID: false"));
+    let lost = run(temp.path(), &["generate", "--check"], "").failed(1);
+    assert!(lost.err.contains("warning: tuning.yaml:1:") && lost.err.contains(rule), "{}", lost.err);
+}
+
+#[test]
 fn what_is_not_ours_stays_and_nothing_else_is_written() {
     let temp = repository(CONFIG);
     write(temp.path(), "falco/rules.yaml", "mine\n");
@@ -212,11 +250,20 @@ fn what_is_not_ours_stays_and_nothing_else_is_written() {
 const RIGHT: [&str; 3] = [
     CONFIG,
     "version: 1\nsources: [a, b/c.yaml]\nscope: {namespaces: [], excludeNamespaces: [kube-system]}\noutputs:\n  \
-     rules: out/\n  format: rulesfile\n  name: a.b\n  namespace: falco\n  labels: {example.com/team: ''}\n  inline: true\n\
-     options: {strict: true, auditObject: request, maxContainers: 1, maxVolumes: 100, templates: t}\nfailOn: [warning]\n",
+     rules: out/\n  format: rulesfile\n  name: a.b\n  namespace: falco\n  labels: {example.com/team: ''}\n  inline: true\n  \
+     reports: [text, markdown, json, html, sarif]\noptions: {strict: true, rbac: false, auditObject: request, \
+     maxContainers: 1, maxVolumes: 100, templates: t, tuning: [a.yaml]}\nfailOn: [warning]\n",
     "{\"version\": 1, \"sources\": [\"..\"], \"outputs\": {\"rules\": \"x.yaml\", \"format\": \"helm-values\"}}",
 ];
-const WRONG: [(&str, &str); 26] = [
+const WRONG: [(&str, &str); 28] = [
+    (
+        "version: 1\nsources: [a]\noutputs: {rules: b, reports: [github]}\n",
+        "c.yaml:3:31: outputs.reports[0]: is for the log of a workflow, and no file; use another format",
+    ),
+    (
+        "version: 1\nsources: [a]\noutputs: {rules: b}\noptions: {tuning: t.yaml}\n",
+        "c.yaml:4:19: options.tuning: must be a list, not the string \"t.yaml\"",
+    ),
     ("", "c.yaml: is empty"),
     ("[]", "c.yaml:1:1: must be a mapping, not a list"),
     ("version: 1\n", "c.yaml:1:1: sources: missing"),

@@ -1,8 +1,8 @@
 //! Golden files: what every policy under `fixtures/psp` becomes stands under `fixtures/expected`, at the same path.
 //!
 //! `UPDATE_EXPECTED=1 cargo test --test golden` writes the expected files; people review them. With a Falco at hand,
-//! `PSP2FALCO_FALCO=/path/to/falco` has it load each of them (its configuration must load the k8saudit and json
-//! plugins).
+//! `PSP2FALCO_FALCO=/path/to/falco` has it load each of them (its configuration must load the k8saudit, json and
+//! container plugins).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod snapshot;
@@ -25,7 +25,14 @@ const POLICIES: &str = "policies";
 /// What every field's folder holds at least: the field left out, with a usual value, and with the widest value.
 const CASES: [&str; 3] = ["unset.yaml", "restrictive.yaml", "permissive.yaml"];
 /// Templates that belong to no field.
-const PARTIALS: [&str; 7] = ["shared", "policy", "violation", "lost_default", "output", "incomplete", "set"];
+const PARTIALS: [(&str, &[&str]); 2] = [
+    ("audit", &["shared", "policy", "violation", "lost_default", "output", "incomplete", "set"]),
+    ("runtime", &["shared", "policy", "violation", "output", "baseline"]),
+];
+/// Where the runtime rules of every policy that has some are expected.
+const RUNTIME: &str = "runtime";
+/// Where the baseline is expected, beside them.
+const BASELINE: &str = "runtime/baseline.yaml";
 
 fn inputs() -> PathBuf {
     root().join("fixtures/psp")
@@ -35,15 +42,22 @@ fn expected() -> PathBuf {
     root().join("fixtures/expected")
 }
 
-/// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`.
+/// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`, those of
+/// a whole cluster in `cluster`.
 fn expected_files() -> Vec<PathBuf> {
-    let other = |path: &PathBuf| path.starts_with("help") || path.starts_with("report");
+    let other = |path: &PathBuf| ["help", "report", "cluster"].iter().any(|folder| path.starts_with(folder));
     files(&expected()).into_iter().filter(|path| !other(path)).collect()
 }
 
 /// What `psp2falco convert` prints for one input.
 fn convert(input: &Path) -> Result<String, String> {
-    let cli = Cli::try_parse_from([Path::new("psp2falco"), Path::new("convert"), input]).unwrap();
+    convert_with(input, &[])
+}
+
+/// What `psp2falco convert` prints for one input and options.
+fn convert_with(input: &Path, options: &[&str]) -> Result<String, String> {
+    let words = [Path::new("psp2falco"), Path::new("convert"), input];
+    let cli = Cli::try_parse_from(words.into_iter().chain(options.iter().map(Path::new))).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     commands::run(cli, &mut out, &mut err).map_err(|error| format!("{}: {error:#}", input.display()))?;
     Ok(String::from_utf8(out).unwrap())
@@ -62,7 +76,8 @@ fn every_policy_gives_its_expected_rules() {
     let mut problems: Vec<String> = files(&inputs).iter().filter_map(|path| one(path).err()).collect();
 
     let known: BTreeSet<PathBuf> = files(&inputs).into_iter().collect();
-    for extra in expected_files().into_iter().filter(|path| !known.contains(path)) {
+    let audit = expected_files().into_iter().filter(|path| !path.starts_with(RUNTIME));
+    for extra in audit.filter(|path| !known.contains(path)) {
         if updating() {
             fs::remove_file(expected().join(&extra)).unwrap();
         } else {
@@ -74,6 +89,57 @@ fn every_policy_gives_its_expected_rules() {
 }
 
 #[test]
+fn every_policy_gives_its_expected_runtime_rules() {
+    let mut files: Vec<(PathBuf, String)> = files(&inputs())
+        .into_iter()
+        .map(|path| (path.clone(), convert_with(&inputs().join(path), &["--layer", "runtime"]).unwrap()))
+        .filter(|(_, text)| !rules(text).is_empty())
+        .map(|(path, text)| (Path::new(RUNTIME).join(path), text))
+        .collect();
+    let open = inputs().join(POLICIES).join("kubernetes-privileged.yaml");
+    let baseline = convert_with(&open, &["--layer", "runtime", "--baseline"]).unwrap();
+    files.push((BASELINE.into(), baseline));
+    let mut problems: Vec<String> =
+        files.iter().filter_map(|(path, text)| check(&expected().join(path), text).err()).collect();
+
+    let known: BTreeSet<&PathBuf> = files.iter().map(|(path, _)| path).collect();
+    let runtime = expected_files().into_iter().filter(|path| path.starts_with(RUNTIME));
+    for extra in runtime.filter(|path| !known.contains(path)) {
+        if updating() {
+            fs::remove_file(expected().join(&extra)).unwrap();
+        } else {
+            problems
+                .push(format!("fixtures/expected/{}: nothing in fixtures/psp gives this", extra.display()));
+        }
+    }
+    report(&problems, "golden");
+}
+
+#[test]
+fn runtime_rules_keep_their_promises() {
+    let text = convert_with(&inputs(), &["--layer", "runtime", "--baseline"]).unwrap();
+    let names = rules(&text);
+    let distinct: BTreeSet<&&str> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "a later rule of the same name would replace the earlier one");
+    for rule in text.split("- rule: ").skip(1) {
+        let name = rule.lines().next().unwrap();
+        let line = |key: &str| rule.lines().find_map(|l| l.trim().strip_prefix(key)).unwrap_or_default();
+        assert_eq!(line("source: "), "syscall", "{name}");
+        assert!(name.ends_with(" System Activity") || name.starts_with("PSP Baseline "), "{name}");
+        let critical = ["privileged", "hostPID", "hostIPC", "hostNetwork"];
+        let exact = critical.iter().any(|field| name.ends_with(&format!("({field}) System Activity")));
+        assert_eq!(line("priority: ") == "CRITICAL", exact, "{name}");
+    }
+    // the two files are loaded together, and names of macros and lists are global
+    let defined = |text: &str| -> BTreeSet<String> {
+        let names = text.lines().filter_map(|l| l.strip_prefix("- macro: ").or(l.strip_prefix("- list: ")));
+        names.map(str::to_owned).collect()
+    };
+    let audit = convert(&inputs()).unwrap();
+    assert_eq!(defined(&audit).intersection(&defined(&text)).next(), None);
+}
+
+#[test]
 fn every_field_has_its_fixtures_and_its_template() {
     let mut problems = Vec::new();
     let fields: BTreeSet<&str> = Field::ALL.iter().map(|field| field.name()).collect();
@@ -82,8 +148,10 @@ fn every_field_has_its_fixtures_and_its_template() {
             problems
                 .push(format!("fixtures/psp/{field}/{case}: missing; write it, then run {}", cure("golden")));
         }
-        if !root().join(format!("templates/audit/{field}.yaml.hbs")).is_file() {
-            problems.push(format!("templates/audit/{field}.yaml.hbs: missing; write it"));
+        for (layer, _) in PARTIALS {
+            if !root().join(format!("templates/{layer}/{field}.yaml.hbs")).is_file() {
+                problems.push(format!("templates/{layer}/{field}.yaml.hbs: missing; write it"));
+            }
         }
     }
     for path in entries(&inputs()) {
@@ -92,14 +160,16 @@ fn every_field_has_its_fixtures_and_its_template() {
             problems.push(format!("fixtures/psp/{name}: is no field; git rm -r fixtures/psp/{name}"));
         }
     }
-    for path in entries(&root().join("templates/audit")) {
-        let file = path.file_name().unwrap().to_string_lossy().into_owned();
-        let known = file
-            .strip_suffix(".yaml.hbs")
-            .is_some_and(|name| fields.contains(name) || PARTIALS.contains(&name));
-        if !known {
-            problems
-                .push(format!("templates/audit/{file}: belongs to no field; git rm templates/audit/{file}"));
+    for (layer, partials) in PARTIALS {
+        for path in entries(&root().join("templates").join(layer)) {
+            let file = path.file_name().unwrap().to_string_lossy().into_owned();
+            let known = file
+                .strip_suffix(".yaml.hbs")
+                .is_some_and(|name| fields.contains(name) || partials.contains(&name));
+            if !known {
+                let path = format!("templates/{layer}/{file}");
+                problems.push(format!("{path}: belongs to no field; git rm {path}"));
+            }
         }
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
@@ -165,6 +235,9 @@ fn a_real_falco_loads_every_expected_file() {
         expected_files().iter().map(|path| vec![expected().join(path)]).collect();
     let restricted = expected().join(POLICIES).join("kubernetes-restricted.yaml");
     sets.push(vec![restricted, root().join("fixtures/tuning/psp_tuning.yaml")]);
+    sets.push(
+        ["psp_audit_rules.yaml", "today.yaml"].map(|name| expected().join("cluster").join(name)).to_vec(),
+    );
     let queue = Mutex::new(sets.into_iter());
     let problems = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

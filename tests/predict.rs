@@ -238,3 +238,18 @@ fn rbac_can_be_turned_off() {
     assert_eq!(code, Some(0), "{told}");
     assert_eq!(text("alone.yaml"), text("without.yaml"));
 }
+
+/// What the cluster under `fixtures/cluster` becomes stands under `fixtures/expected/cluster`, for review.
+#[test]
+fn a_cluster_gives_its_expected_rules_and_exceptions() {
+    let inventory = cluster();
+    let options = options(&inventory, true);
+    let rules = audit_rules(&inventory.policies, &options).unwrap().text;
+    let exceptions = report::exceptions(&predict(&inventory, &options)).unwrap();
+    let folder = root().join("fixtures/expected/cluster");
+    let problems: Vec<String> = [("psp_audit_rules.yaml", rules), ("today.yaml", exceptions)]
+        .iter()
+        .filter_map(|(name, text)| snapshot::check(&folder.join(name), text).err())
+        .collect();
+    snapshot::report(&problems, "predict");
+}

@@ -16,7 +16,9 @@ use std::collections::BTreeSet;
 
 use psp2falco::falco::{self, Event};
 use psp2falco::psp::admission::{Verdict, judge};
-use psp2falco::render::{Options, audit_rules};
+use psp2falco::psp::validity::unusable;
+use psp2falco::psp::{Field, Policy, union};
+use psp2falco::render::{Options, audit_rules, runtime_rules};
 use serde_json::{Map, Value, json};
 
 /// SplitMix64.
@@ -511,6 +513,48 @@ fn seed() -> u64 {
 }
 
 #[test]
+fn a_union_refuses_only_what_each_of_its_policies_refuses() {
+    let seed = seed();
+    println!("PSP2FALCO_SEED={seed}");
+    let mut random = Random(seed);
+    let (mut kept, mut lifted) = (0, 0);
+    for _ in 0..300 {
+        let policies: Vec<Policy> =
+            (0..1 + random.below(3)).map(|_| common::policy(&policy(&mut random)).policy).collect();
+        let policies: Vec<&Policy> = policies.iter().filter(|p| unusable(p).is_none()).collect();
+        if policies.is_empty() {
+            continue;
+        }
+        let together = union(&policies);
+        for _ in 0..40 {
+            let pod = pod(&mut random);
+            let refuses = |policy: &Policy| -> BTreeSet<Field> {
+                let judgement = judge(policy, &pod);
+                if judgement.verdict == Verdict::Denied { judgement.fields } else { BTreeSet::new() }
+            };
+            let each: Vec<BTreeSet<Field>> = policies.iter().map(|p| refuses(p)).collect();
+            for field in refuses(&together) {
+                // what one policy refuses for its kind, another refuses for its particulars
+                let kin: &[Field] = match field {
+                    Field::AllowedHostPaths | Field::AllowedFlexVolumes | Field::AllowedCsiDrivers => {
+                        &[field, Field::Volumes]
+                    }
+                    Field::AllowedUnsafeSysctls | Field::ForbiddenSysctls => {
+                        &[Field::AllowedUnsafeSysctls, Field::ForbiddenSysctls]
+                    }
+                    _ => &[field],
+                };
+                let all = each.iter().all(|refused| kin.iter().any(|f| refused.contains(f)));
+                assert!(all, "PSP2FALCO_SEED={seed} {field}\n{policies:#?}\n{together:#?}\n{pod:#}");
+                kept += 1;
+            }
+            lifted += each.iter().map(BTreeSet::len).sum::<usize>();
+        }
+    }
+    assert!(kept > 1000 && lifted > kept, "{kept} fields refused together, {lifted} by single policies");
+}
+
+#[test]
 fn rules_and_admission_agree() {
     let seed = seed();
     println!("PSP2FALCO_SEED={seed}");
@@ -523,6 +567,9 @@ fn rules_and_admission_agree() {
         let loaded = falco::load(&[falco::Source { name: "rules.yaml", text: &text }]);
         assert!(loaded.findings.is_empty(), "PSP2FALCO_SEED={seed}: {}\n{value}", loaded.findings[0]);
         let rules = loaded.rules.unwrap();
+        let runtime = runtime_rules(std::slice::from_ref(&located), &Options::default()).unwrap().text;
+        let findings = falco::load(&[falco::Source { name: "runtime.yaml", text: &runtime }]).findings;
+        assert!(findings.is_empty(), "PSP2FALCO_SEED={seed}: {}\n{value}", findings[0]);
         for _ in 0..40 {
             let pod = pod(&mut random);
             let line = event(&pod);

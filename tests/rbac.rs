@@ -459,13 +459,13 @@ fn granted(subjects: &Value, scope: Option<&str>) -> Vec<Value> {
 #[test]
 fn a_name_that_no_condition_can_hold_is_left_out() {
     let long = "x".repeat(300);
-    let names = [long.as_str(), "line\nend", "x (psps_exempt_namespaces) y", "null\u{0}"];
+    let names = [long.as_str(), "tail\\", "line\nend", "x (psps_exempt_namespaces) y", "null\u{0}"];
     let mut subjects: Vec<Value> = names.iter().map(|n| json!({"kind": "User", "name": n})).collect();
     subjects.push(json!({"kind": "Group", "name": "fine"}));
     let inventory = inventory(&[strict("p")], &granted(&json!(subjects), None));
     let options = Options { access: Access::of_inventory(&inventory), ..Options::default() };
     let rendered = audit_rules(&inventory.policies, &options).unwrap();
-    assert_eq!(rendered.left_out.len(), 4, "{:?}", rendered.left_out);
+    assert_eq!(rendered.left_out.len(), 5, "{:?}", rendered.left_out);
     assert!(!rendered.text.contains(&long) && !rendered.text.contains("line"));
     assert!(rendered.text.contains("fine"));
     rules(&inventory);

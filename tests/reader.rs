@@ -544,7 +544,7 @@ fn reads_packed_manifests_and_refuses_broken_archives() {
     let short = folder.path().join("short.tgz");
     let said = lines(&read_paths(&[&short]).unwrap_err());
     assert!(
-        said.len() == 1 && said[0].starts_with(&format!("{}: cannot be read: ", short.display())),
+        said.len() == 1 && said[0].starts_with(&format!("{}/x/web.yaml: cannot be read: ", short.display())),
         "{said:?}"
     );
 }

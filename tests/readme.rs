@@ -28,6 +28,8 @@ fn the_readme_is_up_to_date() {
     let tuning = fs::read_to_string(root().join(TUNING)).unwrap();
     text = between(&text, "tuning", &format!("```yaml\n{tuning}```\n"));
     text = between(&text, "coverage", &coverage());
+    text = between(&text, "runtime", &runtime());
+    text = between(&text, "limits", &limits());
     text = between(&text, "sizes", &sizes());
     #[cfg(unix)]
     {
@@ -42,6 +44,28 @@ fn between(text: &str, marker: &str, new: &str) -> String {
     let (before, rest) = text.split_once(&open).unwrap_or_else(|| panic!("README.md: no {open}"));
     let (_, after) = rest.split_once(&close).unwrap_or_else(|| panic!("README.md: no {close}"));
     format!("{before}{open}{new}{close}{after}")
+}
+
+/// The limits that the program refuses to go beyond.
+fn limits() -> String {
+    let mut table = String::from("| what | at most |\n| --- | --: |\n");
+    let mut row = |what: &str, most: String| table.push_str(&format!("| {what} | {most} |\n"));
+    row("one text", format!("{} MiB", read::MAX_TEXT >> 20));
+    row("what an archive unpacks to", format!("{} GiB", read::MAX_ARCHIVE >> 30));
+    row("files in an archive", read::MAX_MEMBERS.to_string());
+    row("values in one document", read::MAX_NODES.to_string());
+    row("values that anchors and aliases repeat in one document", read::MAX_COPIED.to_string());
+    row("broken documents after which a text is read on", read::MAX_BROKEN.to_string());
+    row("problems and warnings shown", read::MAX_PROBLEMS.to_string());
+    row("policies", read::MAX_POLICIES.to_string());
+    row("values of one policy", read::MAX_POLICY.to_string());
+    row("values of all other objects that are used", read::MAX_OBJECTS.to_string());
+    row("one path, name or profile, as JSON", format!("{} bytes", render::MAX_VALUE));
+    row("all values of one field of a policy", format!("{} KiB", render::MAX_FIELD >> 10));
+    row("a rules file", format!("{} MiB", render::MAX_RULES >> 20));
+    row("a template of your own", format!("{} KiB", render::MAX_TEMPLATE >> 10));
+    row("blocks and parentheses in it", render::MAX_BLOCKS.to_string());
+    table
 }
 
 /// The size of some policies' rules, and the distinct fields that Falco extracts from one event at most.
@@ -81,6 +105,21 @@ fn coverage() -> String {
         let refuses = mapped.refuses.unwrap_or_default();
         let corrects = mapped.corrects.or(mapped.note).unwrap_or_default();
         table.push_str(&format!("| `{field}` | {refuses} | {corrects} | {} |\n", fidelity.name()));
+    }
+    table
+}
+
+/// The table of what running containers show, for a policy that restricts each field.
+fn runtime() -> String {
+    let inventory = read(EVERY_FIELD);
+    let policy = &inventory.policies[0].policy;
+    let mut table = String::from("| field | alerts on | fidelity | because |\n| --- | --- | --- | --- |\n");
+    for field in Field::ALL {
+        let mapped = restrictions::map(field, policy);
+        let fidelity = report::runtime_fidelity(policy, &mapped);
+        let sees = mapped.runtime.sees.unwrap_or_default();
+        let reason = mapped.runtime.reason.unwrap_or_default();
+        table.push_str(&format!("| `{field}` | {sees} | {} | {reason} |\n", fidelity.name()));
     }
     table
 }

@@ -42,7 +42,7 @@ fn fixtures() -> Inventory {
 fn report(inventory: &Inventory, object: AuditObject, changes: Option<Diff>) -> Report {
     let options = render::Options { object, ..render::Options::default() };
     let rendered = render::audit_rules(&inventory.policies, &options).unwrap();
-    Report::new(inventory, &rendered, &options, changes)
+    Report::new(inventory, &[rendered], &options, changes)
 }
 
 /// What changes when the restricted policy is taken back a little.

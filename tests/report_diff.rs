@@ -148,10 +148,13 @@ fn file(tree: &Tree, part: &str) -> String {
 }
 
 /// For each rule of a file, the events that it matches.
-fn matched(text: &str, events: &[&str]) -> Vec<(String, Vec<bool>)> {
+type Matched = Vec<(String, Vec<bool>)>;
+
+/// What a file's rules match of `events`.
+fn matched(text: &str, events: &[&str]) -> Matched {
     let loaded = load(&[Source { name: "rules.yaml", text }]);
     let rules = loaded.rules.unwrap_or_else(|| panic!("{:?}\n{text}", loaded.findings));
-    let mut all: Vec<(String, Vec<bool>)> =
+    let mut all: Matched =
         rules.rules().iter().map(|r| (r.name.clone(), vec![false; events.len()])).collect();
     for (i, line) in events.iter().enumerate() {
         for alert in rules.alerts(&Event::parse(line.as_bytes()).unwrap()) {
@@ -230,7 +233,7 @@ fn what_random_edits_are_said_to_do_they_do() {
 fn what_is_said_of_other_policies_rules_is_so() {
     let recording = Recording::load();
     let events = events(&recording, 12);
-    let made: Vec<(String, Vec<(String, Vec<bool>)>)> = recording
+    let made: Vec<(String, Matched)> = recording
         .located
         .values()
         .step_by(3)

@@ -1,16 +1,19 @@
 //! `generate`: the rules that a committed configuration asks for, written or checked.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use similar::TextDiff;
 
-use super::{Exit, all, configured, make, read_input};
-use crate::cli::Generate;
+use super::{Exit, Made, all, configured, layers, make, read_input};
+use crate::cli::{Colour, Generate};
 use crate::config::{Config, SCHEMA};
 use crate::findings::{Finding, Kind, findings};
+use crate::read::Inventory;
+use crate::report::diff::{Diff, unified};
+use crate::report::{Format, Report, in_colour, visible};
 use crate::{report, write};
 
 /// Writes what the configuration asks for, or says what would change.
@@ -28,82 +31,107 @@ pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> 
     let mut inventory = read_input(&config.input(base), err)?;
     inventory.relative_to(base);
     let (rules, output) = configured(&config, base)?;
-    let made = make(&inventory, &rules, err)?;
-    let (name, text) = made.wrapped(&output.wrapper)?;
-    let folder_or_file = output.output.unwrap_or_default();
-    let outputs = [Output { path: write::target(&folder_or_file, &name), text }];
+    let made = make(&inventory, &rules, &layers(&rules, &output)?, err)?;
+    let placed = made.placed(&output)?;
+    let changes = report::changes(
+        &made.files,
+        placed.iter().map(|file| file.old.as_deref()),
+        &output.reporting.tuning,
+    )?;
+    let outputs = placed.into_iter().filter_map(|file| Some(File { path: file.path?, text: file.text }));
+    let mut outputs: Vec<File> = outputs.collect();
+    outputs.extend(reports(&inventory, &made, &output.reporting.report, &outputs)?);
 
     let kinds: Vec<Kind> = config.fail_on.iter().chain(&args.fail_on).copied().collect();
-    let mut found = findings(&inventory, &made.rendered, made.options.object);
+    let mut found = findings(&inventory, &made.files, &made.options);
     found.retain(|finding| kinds.contains(&finding.kind));
 
-    writeln!(err, "{}", report::summary(&inventory, &made.rendered, &made.options))?;
+    writeln!(err, "{}", made.summary(&inventory))?;
     let mut drift = false;
     if args.check {
-        drift = check(&outputs, out, err)?;
+        drift = check(&outputs, &changes, args.color, out, err)?;
     } else if args.stdout {
-        outputs
-            .iter()
-            .try_for_each(|output| out.write_all(output.text.as_bytes()))
-            .context("standard output")?;
+        for file in outputs.iter().take(made.files.len()) {
+            out.write_all(file.text.as_bytes()).context("standard output")?;
+        }
     } else {
         place(&outputs, args.force, err)?;
+    }
+    for loss in &changes.tuning {
+        writeln!(err, "warning: {}: {} {}", loss.place, loss.item, loss.message)?;
     }
     tell(&found, err)?;
     Ok(if drift || !found.is_empty() { Exit::Findings } else { Exit::Done })
 }
 
 /// A file to be: where, and what.
-struct Output {
+struct File {
     path: PathBuf,
     text: String,
 }
 
-impl Output {
-    /// What is there now; nothing if there is no file.
-    fn present(&self) -> Result<Option<String>> {
-        match fs::read(&self.path) {
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| self.path.display().to_string()),
-        }
+/// What is at `path` now; nothing if there is no file.
+fn present(path: &Path) -> Result<Option<String>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
     }
 }
 
+/// The reports, beside the rules. They tell of the rules alone, so that the same policies give the same bytes.
+fn reports(inventory: &Inventory, made: &Made, formats: &[Format], rules: &[File]) -> Result<Vec<File>> {
+    let folder = rules.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
+    let report = Report::new(inventory, &made.files, &made.options, None);
+    let file = |format: &Format| {
+        let name = format.file_name()?;
+        Some(format.render(&report).map(|text| File { path: folder.join(name), text }))
+    };
+    formats.iter().filter_map(file).collect()
+}
+
 /// Shows what would change. Is anything out of date?
-fn check(outputs: &[Output], out: &mut dyn Write, err: &mut dyn Write) -> Result<bool> {
+fn check(
+    files: &[File],
+    changes: &Diff,
+    colour: Colour,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<bool> {
+    let colour = in_colour(colour, std::io::stdout().is_terminal());
     let mut stale = 0;
-    for output in outputs {
-        let (path, present) = (output.path.display(), output.present()?);
-        if present.as_deref() == Some(&output.text) {
+    for (n, file) in files.iter().enumerate() {
+        let (path, present) = (file.path.display().to_string(), present(&file.path)?);
+        if present.as_deref() == Some(&file.text) {
             writeln!(err, "in sync: {path}")?;
             continue;
         }
         stale += 1;
         writeln!(err, "{}: {path}", if present.is_some() { "out of date" } else { "missing" })?;
-        let changes = difference(&path.to_string(), present.as_deref(), &output.text);
-        out.write_all(changes.as_bytes()).context("standard output")?;
+        let mut shown = String::new();
+        if n == 0 && present.is_some() {
+            let _ = writeln!(shown, "changes: {}", changes.headline());
+            for line in changes.lines() {
+                let _ = writeln!(shown, "  {}", visible(&line));
+            }
+        }
+        shown.push_str(&unified(present.as_deref().unwrap_or_default(), &file.text, &path, colour));
+        out.write_all(shown.as_bytes()).context("standard output")?;
     }
     Ok(stale > 0)
 }
 
-/// What turns `old` into `new`.
-fn difference(path: &str, old: Option<&str>, new: &str) -> String {
-    let before = if old.is_some() { path } else { "/dev/null" };
-    TextDiff::from_lines(old.unwrap_or_default(), new).unified_diff().header(before, path).to_string()
-}
-
 /// Writes the files, all or, where one may not be overwritten, none.
-fn place(outputs: &[Output], force: bool, err: &mut dyn Write) -> Result<()> {
-    for output in outputs {
-        write::may_replace(&output.path, force)?;
+fn place(files: &[File], force: bool, err: &mut dyn Write) -> Result<()> {
+    for file in files {
+        write::may_replace(&file.path, force)?;
     }
-    for output in outputs {
-        let path = output.path.display();
-        if output.present()?.as_deref() == Some(&output.text) {
+    for file in files {
+        let path = file.path.display();
+        if present(&file.path)?.as_deref() == Some(&file.text) {
             writeln!(err, "unchanged {path}")?;
         } else {
-            write::replace(&output.path, &output.text, force)?;
+            write::replace(&file.path, &file.text, force)?;
             writeln!(err, "wrote {path}")?;
         }
     }

@@ -6,13 +6,14 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value};
 
-use super::{Exit, configured, make};
+use super::{Exit, chosen, configured, file_name, make, object_of};
+use crate::cli::Layer;
 use crate::config::Config;
 use crate::findings::{Finding, Kind, findings};
 use crate::krm::{Changes, FILE, List, Severity};
 use crate::problem::Problem;
 use crate::read;
-use crate::{report, wrap};
+use crate::wrap;
 
 /// The most bytes of a list.
 const MOST: u64 = 256 << 20;
@@ -66,20 +67,24 @@ fn transform(list: &List<'_>, text: &str, err: &mut dyn Write) -> Result<(Change
         let results = vec![list.result(Severity::Warning, message, None, "")];
         return Ok((Changes { results, ..Changes::default() }, false));
     }
-    let (rules, _) = configured(&config, Path::new("")).map_err(other)?;
-    let made = make(&inventory, &rules, err).map_err(other)?;
-    let objects =
-        wrap::objects(config.format, made.file, &made.rendered.text, &config.object).map_err(other)?;
+    let (rules, output) = configured(&config, Path::new("")).map_err(other)?;
+    let made = chosen(&rules, Layer::Audit)
+        .and_then(|layers| make(&inventory, &rules, &layers, err))
+        .map_err(other)?;
     let mut changes = Changes::default();
     let items = list.items();
-    for object in objects {
-        put(object, &items, &config, &mut changes).map_err(other)?;
+    for rendered in &made.files {
+        let object = object_of(&output.wrapper, rendered.layer, made.files.len());
+        let objects = wrap::objects(config.format, file_name(rendered.layer), &rendered.text, &object);
+        for object in objects.map_err(other)? {
+            put(object, &items, &config, &mut changes).map_err(other)?;
+        }
     }
     if config.remove_policies {
         let policies = items.iter().enumerate().filter(|(_, item)| is_policy(item));
         changes.items.extend(policies.map(|(n, _)| (n, None)));
     }
-    let found = findings(&inventory, &made.rendered, made.options.object);
+    let found = findings(&inventory, &made.files, &made.options);
     let fails = |finding: &Finding| config.fail_on.contains(&finding.kind);
     changes.results = found
         .iter()
@@ -89,7 +94,7 @@ fn transform(list: &List<'_>, text: &str, err: &mut dyn Write) -> Result<(Change
             _ => of_problem(list, Severity::Warning, &finding.problem),
         })
         .collect();
-    let summary = report::summary(&inventory, &made.rendered, &made.options);
+    let summary = made.summary(&inventory);
     let first = summary.lines().next().unwrap_or_default();
     changes.results.push(list.result(Severity::Info, first, None, ""));
     Ok((changes, found.iter().any(fails)))

@@ -19,17 +19,19 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
 
 use crate::access::Access;
-use crate::cli::{AuditObject, Cli, Command, Convert, Input, Output, Rules, Wrapper};
+use crate::cli::{self, AuditObject, Cli, Command, Convert, Input, Output, Rules, Wrapper};
 use crate::config::Config;
 use crate::falco;
 use crate::predict::{self, Prediction};
-use crate::problem::Problem;
+use crate::problem::{Problem, cut, printable};
 use crate::read::{self, Inventory};
-use crate::render::{self, Rendered};
+use crate::render::{self, Layer, Rendered};
 use crate::{report, wrap, write};
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
+/// Name of the runtime rules in a folder.
+pub const RUNTIME_RULES: &str = "psp_runtime_rules.yaml";
 
 /// How many rows of the prediction are shown unasked.
 const MAX_ROWS: usize = 5;
@@ -65,27 +67,64 @@ pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     }
 }
 
-/// A rules file under its name in a folder, with what it is made of and how.
+/// Rules files, one a layer, and how they were made.
 struct Made {
-    file: &'static str,
-    rendered: Rendered,
+    files: Vec<Rendered>,
     options: render::Options,
 }
 
 /// What every command that makes rules does: map, render, check.
-fn make(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Made> {
+fn make(inventory: &Inventory, rules: &Rules, layers: &[Layer], err: &mut dyn Write) -> Result<Made> {
     let mut options = options(rules);
     options.access = access(inventory, rules, err)?;
-    let rendered = render::audit_rules(&inventory.policies, &options)?;
-    check(&rendered)?;
-    Ok(Made { file: AUDIT_RULES, rendered, options })
+    let mut files = Vec::new();
+    for layer in layers {
+        let rendered = match layer {
+            Layer::Audit => render::audit_rules(&inventory.policies, &options)?,
+            Layer::Runtime => render::runtime_rules(&inventory.policies, &options)?,
+        };
+        check(&rendered)?;
+        files.push(rendered);
+    }
+    Ok(Made { files, options })
+}
+
+/// A rules file in the clothes that were asked for, and what it takes the place of.
+struct Placed {
+    /// Where it goes; nowhere: to standard output.
+    path: Option<PathBuf>,
+    text: String,
+    /// The rules that are there now.
+    old: Option<String>,
 }
 
 impl Made {
-    /// The file in the clothes that were asked for: its name in a folder, and its text.
-    fn wrapped(&self, wrapper: &Wrapper) -> Result<(String, String)> {
-        let text = wrap::wrap(wrapper.format, self.file, &self.rendered.text, &object_of(wrapper))?;
-        Ok((wrapper.format.file_name(self.file), text))
+    /// The rules for the audit log, if they were asked for.
+    fn audit(&self) -> Option<&Rendered> {
+        self.files.iter().find(|file| file.layer == Layer::Audit)
+    }
+
+    /// What is written, and where.
+    fn placed(&self, output: &Output) -> Result<Vec<Placed>> {
+        let one = |rendered: &Rendered| -> Result<Placed> {
+            let (file, format) = (file_name(rendered.layer), output.wrapper.format);
+            let object = object_of(&output.wrapper, rendered.layer, self.files.len());
+            let text = wrap::wrap(format, file, &rendered.text, &object)?;
+            let path = output.output.as_ref().map(|path| write::target(path, &format.file_name(file)));
+            let old = path.as_deref().and_then(report::old_text);
+            let old = old.and_then(|old| wrap::payload(format, file, &old));
+            Ok(Placed { path, text, old })
+        };
+        self.files.iter().map(one).collect()
+    }
+
+    /// What the rules amount to.
+    fn summary(&self, inventory: &Inventory) -> String {
+        let one = |rendered: &Rendered| match rendered.layer {
+            Layer::Audit => report::summary(inventory, rendered, &self.options),
+            Layer::Runtime => report::runtime_summary(inventory, rendered, &self.options),
+        };
+        self.files.iter().map(one).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -97,31 +136,31 @@ fn deliver(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let made = make(inventory, rules, err)?;
-    let prediction = predict::predict(inventory, &made.options);
-    let exceptions = suggest(&made.rendered, &prediction, output)?;
-    let summary = told(inventory, &made, &prediction, output);
-    let (name, text) = made.wrapped(&output.wrapper)?;
-    let path = output.output.as_ref().map(|path| write::target(path, &name));
-    let old = path.as_deref().and_then(report::old_text);
-    let old = old.and_then(|old| wrap::payload(output.wrapper.format, made.file, &old));
+    let made = make(inventory, rules, &layers(rules, output)?, err)?;
+    let prediction = made.audit().map(|_| predict::predict(inventory, &made.options));
+    let exceptions = suggest(&made, prediction.as_ref(), output)?;
+    let placed = made.placed(output)?;
     let outputs = report::Outputs {
         reporting: &output.reporting,
-        rules: path.as_deref(),
-        old: old.as_deref(),
+        files: placed.iter().map(|file| (file.path.as_deref(), file.old.as_deref())).collect(),
         force: output.force,
     };
-    let reports = report::prepare(inventory, &made.rendered, &made.options, outputs)?;
-    match &path {
-        Some(path) => {
-            write::replace(path, &text, output.force)?;
-            writeln!(err, "{summary}\nwrote {}", path.display())?;
-        }
-        None => {
-            out.write_all(text.as_bytes()).context("standard output")?;
-            writeln!(err, "{summary}")?;
+    let reports = report::prepare(inventory, &made.files, &made.options, outputs)?;
+    for path in placed.iter().filter_map(|file| file.path.as_deref()) {
+        write::may_replace(path, output.force)?;
+    }
+    let mut talk = vec![made.summary(inventory)];
+    talk.extend(prediction.as_ref().and_then(|prediction| predicted(prediction, output)));
+    for file in &placed {
+        match &file.path {
+            Some(path) => {
+                write::replace(path, &file.text, output.force)?;
+                talk.push(format!("wrote {}", path.display()));
+            }
+            None => out.write_all(file.text.as_bytes()).context("standard output")?,
         }
     }
+    writeln!(err, "{}", talk.join("\n"))?;
     reports.deliver(out, err)?;
     if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
         write::create(path, &text)?;
@@ -130,33 +169,34 @@ fn deliver(
     Ok(Exit::Done)
 }
 
-/// The summary, and what would alert of the pods in the input.
-fn told(inventory: &Inventory, made: &Made, prediction: &Prediction<'_>, output: &Output) -> String {
-    let mut text = report::summary(inventory, &made.rendered, &made.options);
+/// What would alert of the pods in the input, if there are any or it was asked for.
+fn predicted(prediction: &Prediction<'_>, output: &Output) -> Option<String> {
     if prediction.pods > 0 {
         let most = if output.predict { usize::MAX } else { MAX_ROWS };
-        let _ = write!(text, "\n{}", report::prediction(prediction, most));
-    } else if output.predict {
-        text.push_str("\nno pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`");
+        return Some(report::prediction(prediction, most));
     }
-    text
+    let nothing = "no pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`";
+    output.predict.then(|| nothing.to_owned())
 }
 
 /// The file that silences what would alert today, if it is asked for.
-fn suggest(rendered: &Rendered, prediction: &Prediction<'_>, output: &Output) -> Result<Option<String>> {
+fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) -> Result<Option<String>> {
     let Some(path) = &output.suggest_exceptions else { return Ok(None) };
+    let place = path.display();
     if path.exists() {
-        bail!("{}: exists, and may hold your work; choose another file", path.display());
+        bail!("{place}: exists, and may hold your work; choose another file");
     }
-    if prediction.pods == 0 {
+    let (Some(audit), Some(prediction)) = (made.audit(), prediction) else {
         bail!(
-            "{}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`",
-            path.display()
+            "{place}: silences rules for the audit log, and --layer runtime makes none; leave one of the two out"
         );
+    };
+    if prediction.pods == 0 {
+        bail!("{place}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`");
     }
     let Some(text) = report::exceptions(prediction) else { return Ok(None) };
     let files = [
-        falco::Source { name: AUDIT_RULES, text: &rendered.text },
+        falco::Source { name: AUDIT_RULES, text: &audit.text },
         falco::Source { name: "exceptions", text: &text },
     ];
     if let Some(finding) = falco::load(&files).findings.first() {
@@ -181,6 +221,43 @@ fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<O
     Ok(access)
 }
 
+/// The layers to make: a folder holds both, one file (or standard output) one. Of wrapped rules,
+/// each layer is an object of its own; both are made where they are asked for.
+///
+/// # Errors
+/// Both layers for one file, and the baseline without the layer that it belongs to.
+fn layers(rules: &Rules, output: &Output) -> Result<Vec<Layer>> {
+    let folder = output.output.as_deref().is_some_and(write::is_folder);
+    if rules.layer == Some(cli::Layer::Both) && !folder {
+        bail!("--layer both: gives two files; name a folder with --output, or one layer");
+    }
+    let plain = output.wrapper.format == wrap::Format::Rules;
+    chosen(rules, if folder && plain { cli::Layer::Both } else { cli::Layer::Audit })
+}
+
+/// The layers that were asked for; if none was, those of `default`.
+fn chosen(rules: &Rules, default: cli::Layer) -> Result<Vec<Layer>> {
+    let layers = match rules.layer.unwrap_or(default) {
+        cli::Layer::Audit => vec![Layer::Audit],
+        cli::Layer::Runtime => vec![Layer::Runtime],
+        cli::Layer::Both => vec![Layer::Audit, Layer::Runtime],
+    };
+    if rules.baseline && !layers.contains(&Layer::Runtime) {
+        bail!(
+            "--baseline: belongs to the runtime layer; add --layer runtime, or name a folder with --output"
+        );
+    }
+    Ok(layers)
+}
+
+/// The name of a layer's rules in a folder.
+fn file_name(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Audit => AUDIT_RULES,
+        Layer::Runtime => RUNTIME_RULES,
+    }
+}
+
 /// Reads the input; warnings are told, and no policy at all is an error.
 fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
     let source = |path: &std::path::PathBuf| {
@@ -193,8 +270,10 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
         writeln!(err, "warning: {warning}")?;
     }
     if inventory.policies.is_empty() {
-        let mut found: Vec<String> =
-            inventory.passed_over.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let mut found: Vec<String> = Vec::new();
+        if !inventory.passed_over.is_empty() {
+            found.push(report::kinds(&inventory.passed_over));
+        }
         if inventory.skipped_files > 0 {
             found.push(format!("{} not manifests", inventory.skipped_files));
         }
@@ -231,7 +310,7 @@ fn read_rules(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
 }
 
 fn names(input: &Input) -> String {
-    input.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+    input.paths.iter().map(|p| printable(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>().join(", ")
 }
 
 fn object(object: AuditObject) -> render::AuditObject {
@@ -241,9 +320,14 @@ fn object(object: AuditObject) -> render::AuditObject {
     }
 }
 
-fn object_of(wrapper: &Wrapper) -> wrap::Object {
+/// The object that carries one of `layers` rules files.
+fn object_of(wrapper: &Wrapper, layer: Layer, layers: usize) -> wrap::Object {
+    let name = |name: &String| match layer {
+        Layer::Runtime if layers > 1 => format!("{name}-runtime"),
+        Layer::Runtime | Layer::Audit => name.clone(),
+    };
     wrap::Object {
-        name: wrapper.object_name.clone(),
+        name: wrapper.object_name.as_ref().map(name),
         namespace: wrapper.object_namespace.clone(),
         labels: wrapper.object_label.iter().cloned().collect(),
         inline: wrapper.rulesfile_inline,
@@ -269,24 +353,33 @@ fn options(rules: &Rules) -> render::Options {
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
         templates: rules.templates.clone(),
+        baseline: rules.baseline,
         access: None,
     }
 }
+
+/// The most findings of the load check to show, and the most characters of each line.
+const MOST_FINDINGS: usize = 20;
+const WIDEST: usize = 300;
 
 /// Holds the rules against what Falco loads; anything it would say, if only a warning, is an error here.
 ///
 /// # Errors
 /// Every finding, with its place in the file that was not written.
 pub fn check(rendered: &Rendered) -> Result<()> {
-    let loaded = falco::load(&[falco::Source { name: AUDIT_RULES, text: &rendered.sample }]);
+    let loaded = falco::load(&[falco::Source { name: file_name(rendered.layer), text: &rendered.sample }]);
     if loaded.findings.is_empty() {
         return Ok(());
     }
     let mut message = String::from("the rules do not pass Falco's load check, so nothing was written:");
-    for finding in &loaded.findings {
+    for finding in loaded.findings.iter().take(MOST_FINDINGS) {
         let line =
             finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();
-        let _ = write!(message, "\n{finding}\n    {}", line.trim());
+        let (finding, line) = (finding.to_string(), cut(line.trim(), WIDEST));
+        let _ = write!(message, "\n{}\n    {}", cut(&printable(&finding), WIDEST), printable(&line));
+    }
+    if let Some(more) = loaded.findings.len().checked_sub(MOST_FINDINGS).filter(|more| *more > 0) {
+        let _ = write!(message, "\nand {more} more");
     }
     bail!(message)
 }

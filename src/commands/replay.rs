@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{AUDIT_RULES, Exit, make, read_input, read_rules};
 use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
 use crate::falco::{self, RuleSet, Severity};
+use crate::render::Layer;
 use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
 
 /// Replays audit logs through the rules of policies and rules files.
@@ -87,8 +88,8 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<R
     let mut texts = Vec::new();
     if !policies.is_empty() {
         let inventory = read_input(&Input { paths: policies, strict: args.strict }, err)?;
-        let rendered = make(&inventory, &args.generation, err)?.rendered;
-        texts.push((AUDIT_RULES.to_owned(), rendered.text));
+        let made = make(&inventory, &args.generation, &[Layer::Audit], err)?;
+        texts.extend(made.files.into_iter().map(|file| (AUDIT_RULES.to_owned(), file.text)));
     }
     texts.extend(read_rules(&args.rules)?);
     let sources: Vec<falco::Source<'_>> =

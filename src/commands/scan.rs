@@ -41,13 +41,11 @@ pub(super) fn run(args: &cli::Scan, out: &mut dyn Write, err: &mut dyn Write) ->
 /// Reads the cluster; on a terminal it shows how far it is.
 fn read_cluster(request: &Request) -> Result<Scan> {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
         bar.set_style(style);
     }
     let scan = cluster::scan(request, &mut |resource: &Resource, count| {
-        bar.set_message(resource.plural);
-        bar.set_position(count.try_into().unwrap_or(u64::MAX));
-        bar.tick();
+        bar.set_message(format!("{}: {count}", resource.plural));
     });
     bar.finish_and_clear();
     scan

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use clap::ValueEnum;
 
 use super::{Config, Reader, words};
+use crate::cli::ReportFormat;
 use crate::problem::{Problem, nearest, quote};
 use crate::read::node::{Data, Entry, Mark, Node};
 use crate::read::{documents, resolve};
@@ -14,13 +15,26 @@ use crate::wrap::{Format, Object};
 /// sections, can hold it too.
 const SECTIONS: [(&str, &[&str]); 3] = [
     ("scope", &["namespaces", "excludeNamespaces"]),
-    ("outputs", &["rules", "format", "name", "namespace", "labels", "inline"]),
-    ("options", &["strict", "auditObject", "maxContainers", "maxVolumes", "templates"]),
+    ("outputs", &["rules", "reports", "format", "name", "namespace", "labels", "inline"]),
+    (
+        "options",
+        &[
+            "strict",
+            "layer",
+            "baseline",
+            "rbac",
+            "auditObject",
+            "maxContainers",
+            "maxVolumes",
+            "templates",
+            "tuning",
+        ],
+    ),
 ];
 /// The keys outside of sections.
 const TOP: [&str; 4] = ["version", "sources", "failOn", "removePolicies"];
 /// The keys that make sense in a file only.
-const IN_FILES: [&str; 4] = ["version", "sources", "rules", "templates"];
+const IN_FILES: [&str; 6] = ["version", "sources", "rules", "reports", "templates", "tuning"];
 /// The keys that make sense for a KRM function only.
 const IN_FUNCTIONS: [&str; 1] = ["removePolicies"];
 
@@ -126,7 +140,7 @@ impl<'f> Decoder<'f> {
                 let item =
                     |item: &str| Node { mark: value.mark, data: Data::Text(item.trim().to_owned().into()) };
                 Data::List(text.split(',').filter(|item| !item.trim().is_empty()).map(item).collect())
-            } else if ["name", "namespace", "format", "auditObject"].contains(&key) {
+            } else if ["name", "namespace", "format", "layer", "auditObject"].contains(&key) {
                 Data::Text(text.clone())
             } else {
                 resolve(Cow::Borrowed(text))
@@ -206,6 +220,11 @@ impl<'f> Decoder<'f> {
             "namespace" => self.config.object.namespace = self.text(node, path),
             "labels" => self.labels(node, path),
             "inline" => self.config.object.inline = self.flag(node, path),
+            "reports" => self.config.reports = self.list(node, path, Self::report),
+            "rbac" => self.config.rbac = Some(self.flag(node, path)),
+            "tuning" => self.config.tuning = self.list(node, path, Self::path),
+            "layer" => self.config.layer = self.word(node, path),
+            "baseline" => self.config.baseline = self.flag(node, path),
             "strict" => self.config.strict = self.flag(node, path),
             "auditObject" => self.config.audit_object = self.word(node, path),
             "maxContainers" => self.config.max_containers = self.number(node, path),
@@ -229,6 +248,16 @@ impl<'f> Decoder<'f> {
             self.problem(node.mark, path, message);
         }
         self.config.format = format;
+    }
+
+    /// A report that is a file.
+    fn report(&mut self, node: &Node<'_>, path: &str) -> Option<ReportFormat> {
+        let format: ReportFormat = self.word(node, path)?;
+        if format.file_name().is_none() {
+            self.problem(node.mark, path, "is for the log of a workflow, and no file; use another format");
+            return None;
+        }
+        Some(format)
     }
 
     fn labels(&mut self, node: &Node<'_>, path: &str) {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::cli::{AuditObject, Input, Output, Rules, Wrapper};
+use crate::cli::{AuditObject, Input, Layer, Output, ReportFormat, Rules, Wrapper};
 use crate::findings::Kind;
 use crate::problem::Problem;
 use crate::read::node::Node;
@@ -40,8 +40,16 @@ pub struct Config {
     pub format: Format,
     /// The object that carries the rules, if the format is one.
     pub object: Object,
+    /// The formats of the reports that go beside the rules.
+    pub reports: Vec<ReportFormat>,
     /// Refuse policies that lack what the API server required.
     pub strict: bool,
+    /// Heed who may use which policy, where the sources say so; as the command line has it when left out.
+    pub rbac: Option<bool>,
+    /// Where the rules look; as the command line has it when left out.
+    pub layer: Option<Layer>,
+    /// Add the rules that belong to no policy to the runtime layer.
+    pub baseline: bool,
     /// Which object of an audit event to judge; as the command line has it when left out.
     pub audit_object: Option<AuditObject>,
     /// How many containers to count; as the command line has it when left out.
@@ -50,6 +58,8 @@ pub struct Config {
     pub max_volumes: Option<u16>,
     /// A folder of templates, relative to the folder of the file.
     pub templates: Option<String>,
+    /// Files that tune the rules, in load order, relative to the folder of the file.
+    pub tuning: Vec<String>,
     /// The kinds of findings that fail a run.
     pub fail_on: Vec<Kind>,
     /// KRM only: take the policies out of the items.
@@ -102,11 +112,16 @@ impl Config {
     pub(crate) fn apply(&self, base: &Path, rules: &mut Rules, output: &mut Output) {
         rules.namespace.clone_from(&self.namespaces);
         rules.exclude_namespace.clone_from(&self.exclude_namespaces);
+        rules.no_rbac = self.rbac.map_or(rules.no_rbac, |heed| !heed);
+        rules.layer = self.layer.or(rules.layer);
+        rules.baseline = self.baseline;
         rules.audit_object = self.audit_object.unwrap_or(rules.audit_object);
         rules.max_containers = self.max_containers.unwrap_or(rules.max_containers);
         rules.max_volumes = self.max_volumes.unwrap_or(rules.max_volumes);
         rules.templates = self.templates.as_ref().map(|templates| base.join(templates));
         output.output = Some(base.join(&self.rules)).filter(|_| !self.rules.is_empty());
+        output.reporting.report.clone_from(&self.reports);
+        output.reporting.tuning = self.tuning.iter().map(|file| base.join(file)).collect();
         output.wrapper = Wrapper {
             format: self.format,
             object_name: self.object.name.clone(),

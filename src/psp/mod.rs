@@ -7,8 +7,10 @@ mod pod;
 pub mod policy;
 pub mod set;
 pub mod sysctl;
+mod union;
 pub mod validity;
 
 pub use field::Field;
 pub use parse::SPEC_FIELDS;
 pub use policy::Policy;
+pub use union::union;

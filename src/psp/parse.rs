@@ -86,7 +86,9 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
         let place = node.locate(&fault.path).mark.within(file);
         Problem { place, path: fault.path, message: fault.message }
     };
-    let faults: Vec<Problem> = validity::check(&policy)
+    // enough to do: what the values mean is for the next run
+    let checked = if problems.len() > MANY { Vec::new() } else { validity::check(&policy) };
+    let faults: Vec<Problem> = checked
         .into_iter()
         .filter(|fault| !problems.iter().any(|problem| overlap(&problem.path, &fault.path)))
         .map(located)
@@ -105,6 +107,8 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
     Parsed { policy, problems, warnings }
 }
 
+/// Beyond so many problems with the form of a policy, its meaning is not looked at.
+const MANY: usize = 1000;
 /// Where the object states each field: at its key, the first of them for the profile annotations.
 pub(crate) fn field_marks(node: &Node<'_>) -> Vec<(Field, Mark)> {
     let entries = |node: Option<&'_ Node<'_>>| match node.map(|n| &n.data) {

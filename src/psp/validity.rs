@@ -3,7 +3,7 @@
 //! Facts: Kubernetes 1.20 `pkg/apis/policy/validation/validation.go` (`ValidatePodSecurityPolicy`), and for
 //! unusable policies `pkg/security/podsecuritypolicy/factory.go`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::policy::{
     APPARMOR_ALLOWED, APPARMOR_DEFAULT, IdRule, IdStrategy, Policy, Range, SECCOMP_ALLOWED, SECCOMP_DEFAULT,
@@ -237,7 +237,7 @@ fn volumes(volumes: &[String], faults: &mut Vec<Fault>) {
 }
 
 fn capabilities(spec: &Spec, faults: &mut Vec<Fault>) {
-    let dropped = &spec.required_drop_capabilities;
+    let dropped: HashSet<&str> = spec.required_drop_capabilities.iter().map(String::as_str).collect();
     if !dropped.is_empty() && spec.allowed_capabilities.iter().any(|name| name == "*") {
         faults.push(Fault::new(
             "spec.requiredDropCapabilities",
@@ -248,7 +248,7 @@ fn capabilities(spec: &Spec, faults: &mut Vec<Fault>) {
         ("defaultAddCapabilities", &spec.default_add_capabilities),
         ("allowedCapabilities", &spec.allowed_capabilities),
     ] {
-        for (index, name) in added.iter().enumerate().filter(|(_, name)| dropped.contains(name)) {
+        for (index, name) in added.iter().enumerate().filter(|(_, name)| dropped.contains(name.as_str())) {
             let message =
                 format!("{} is in requiredDropCapabilities too; remove it from one of the two", quote(name));
             faults.push(Fault::new(format!("spec.{field}[{index}]"), message));
@@ -339,7 +339,9 @@ fn is_lower_segment(part: &str, inner: &str) -> bool {
 }
 
 fn sysctl_overlaps(spec: &Spec, faults: &mut Vec<Fault>) {
-    let pairs = spec.allowed_unsafe_sysctls.iter().enumerate().flat_map(|allowed| {
+    let may_overlap = may_overlap(&spec.forbidden_sysctls);
+    let allowed = spec.allowed_unsafe_sysctls.iter().enumerate().filter(|(_, allowed)| may_overlap(allowed));
+    let pairs = allowed.flat_map(|allowed| {
         spec.forbidden_sysctls.iter().enumerate().map(move |forbidden| (allowed, forbidden))
     });
     // The narrower one is at fault; of two equal ones the allowed one.
@@ -357,6 +359,20 @@ fn sysctl_overlaps(spec: &Spec, faults: &mut Vec<Fault>) {
             format!("overlaps with {}, which the other list has; remove one of the two", quote(other));
         Fault::new(path, message)
     }));
+}
+
+/// Does a pattern overlap with one of many? Found without looking at each.
+fn may_overlap(patterns: &[String]) -> impl Fn(&str) -> bool {
+    let stem = |pattern: &str| pattern.strip_suffix('*').unwrap_or(pattern).to_owned();
+    let stems: BTreeSet<String> = patterns.iter().map(|pattern| stem(pattern)).collect();
+    let wide: HashSet<String> = patterns.iter().filter(|p| p.ends_with('*')).map(|p| stem(p)).collect();
+    move |pattern| {
+        let own = stem(pattern);
+        let begins = own.char_indices().map(|(at, _)| own.get(..at)).chain([Some(own.as_str())]);
+        stems.contains(&own)
+            || begins.flatten().any(|begin| wide.contains(begin))
+            || stems.range(own.clone()..).next().is_some_and(|next| next.starts_with(&own))
+    }
 }
 
 /// Does pattern `wide` match all that `narrow` does?
@@ -475,6 +491,18 @@ fn name(name: &str) -> Option<String> {
             quote(name)
         ))
     }
+}
+
+/// What is wrong with the name of a namespace (DNS-1123 label).
+pub fn namespace(name: &str) -> Option<String> {
+    if name.len() <= MAX_LABEL && is_lower_segment(name, "-") {
+        return None;
+    }
+    Some(format!(
+        "{} is not a namespace; use at most {MAX_LABEL} lower-case letters, digits and \"-\", a letter or digit first \
+         and last",
+        quote(name)
+    ))
 }
 
 /// What is wrong with the key of an annotation or label.

@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+use super::archive::Limited;
 use super::{Reader, Source};
 use crate::problem::Problem;
 
 /// The most bytes of one text.
-const MAX_TEXT: u64 = 256 * 1024 * 1024;
-/// The most bytes that an archive may unpack to.
-const MAX_ARCHIVE: u64 = 8 * 1024 * 1024 * 1024;
+pub const MAX_TEXT: u64 = 256 * 1024 * 1024;
 /// How much of a stream shows what it holds: the block of a tar archive that has its signature.
 const HEAD: u64 = 512;
 
 impl Reader {
     pub(super) fn source(&mut self, source: &Source) {
+        if self.is_full() {
+            return;
+        }
         match source {
             Source::Stdin => self.stream("stdin", io::stdin().lock()),
             Source::Path(path) => self.path(path),
@@ -50,6 +52,9 @@ impl Reader {
         paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
         paths.sort();
         for path in paths {
+            if self.is_full() {
+                return;
+            }
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => self.folder(&path),
                 // A pipe might never end.
@@ -73,7 +78,7 @@ impl Reader {
     }
 
     /// A text or an archive, told apart by what it holds.
-    fn stream(&mut self, name: &str, stream: impl Read) {
+    pub(super) fn stream(&mut self, name: &str, stream: impl Read) {
         if let Err(error) = self.try_stream(name, stream) {
             self.problems.push(Problem::of_file(name, unreadable(&error)));
         }
@@ -85,7 +90,7 @@ impl Reader {
         if !head.starts_with(&[0x1f, 0x8b]) {
             return self.unpacked(name, &head, stream);
         }
-        let mut unpacked = MultiGzDecoder::new(stream).take(MAX_ARCHIVE);
+        let mut unpacked = Limited::new(MultiGzDecoder::new(stream));
         let head = read_head(&mut unpacked)?;
         self.unpacked(name, &head, Cursor::new(head.clone()).chain(unpacked))
     }
@@ -99,27 +104,7 @@ impl Reader {
         Ok(())
     }
 
-    fn archive(&mut self, name: &str, stream: impl Read) -> io::Result<()> {
-        let mut archive = tar::Archive::new(stream);
-        for entry in archive.entries()? {
-            let entry = entry?;
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let inner = entry.path()?.into_owned();
-            let path = format!("{name}/{}", inner.to_string_lossy().trim_start_matches("./"));
-            if is_hidden(&inner) || self.is_second_copy(&path) {
-                continue;
-            }
-            match read_manifest(&inner, entry)? {
-                Some(bytes) => self.bytes(&path, bytes),
-                None => self.inventory.skipped_files += 1,
-            }
-        }
-        Ok(())
-    }
-
-    fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
+    pub(super) fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
         match decode(bytes) {
             Ok(text) => self.text(name, &text),
             Err(message) => self.problems.push(Problem::of_file(name, message)),
@@ -132,7 +117,7 @@ impl Reader {
     }
 
     /// Does a Velero backup hold this object a second time, under another API version?
-    fn is_second_copy(&mut self, path: &str) -> bool {
+    pub(super) fn is_second_copy(&mut self, path: &str) -> bool {
         velero_key(path).is_some_and(|key| !self.backed_up.insert(key))
     }
 
@@ -141,7 +126,7 @@ impl Reader {
     }
 }
 
-fn unreadable(error: &io::Error) -> String {
+pub(super) fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or folder; check the path".to_owned(),
         io::ErrorKind::PermissionDenied => {
@@ -167,7 +152,7 @@ fn read_limited(stream: impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The bytes of a file that is a manifest by its extension or by how it begins.
-fn read_manifest(path: &Path, mut file: impl Read) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read_manifest(path: &Path, mut file: impl Read) -> io::Result<Option<Vec<u8>>> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)) {
         return read_limited(file).map(Some);
@@ -194,7 +179,7 @@ fn looks_like_manifest(head: &[u8]) -> bool {
     }
 }
 
-fn is_hidden(path: &Path) -> bool {
+pub(super) fn is_hidden(path: &Path) -> bool {
     path.iter().any(|part| part.as_encoded_bytes().starts_with(b".") && part != "." && part != "..")
 }
 

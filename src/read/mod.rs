@@ -1,5 +1,6 @@
 //! Brings policies in: manifests, folders, archives and standard input become one [`Inventory`].
 
+mod archive;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod digest;
@@ -11,21 +12,33 @@ mod yaml;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::problem::{Place, Problem, quote};
+use crate::problem::{Place, Problem, cut, quote};
 use crate::psp::{Field, Policy, parse};
 use node::{Data, Mark, Node};
 pub(crate) use scalar::resolve;
+
+pub use archive::{MAX_ARCHIVE, MAX_MEMBERS};
+pub use files::MAX_TEXT;
+pub use yaml::{MAX_BROKEN, MAX_COPIED, MAX_NODES};
 
 /// The API versions that served policies: `policy/v1beta1` from 1.10 to 1.24, `extensions/v1beta1` up to 1.15.
 pub const API_VERSIONS: [&str; 2] = ["policy/v1beta1", "extensions/v1beta1"];
 
 /// The most nodes of a policy: the API server took no request above 3 MiB.
-const MAX_POLICY: usize = 50_000;
-/// The most problems worth showing.
-const MAX_PROBLEMS: usize = 1000;
+pub const MAX_POLICY: usize = 50_000;
+/// The most policies: no cluster has had so many, and each takes some 80 KB of memory on its way.
+pub const MAX_POLICIES: usize = 10_000;
+/// The most nodes that the other objects may have together.
+pub const MAX_OBJECTS: usize = 10_000_000;
+/// The most problems, and the most warnings, worth showing.
+pub const MAX_PROBLEMS: usize = 1000;
+/// The most kinds that are counted apart.
+const MAX_KINDS: usize = 1000;
 
 /// What a document without a `kind` is counted as.
 pub const NO_KIND: &str = "(no kind)";
+/// What the kinds beyond a thousand are counted as.
+pub const OTHER_KINDS: &str = "(other kinds)";
 
 /// Where to read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +133,16 @@ pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory,
     reader.finish()
 }
 
+/// Reads bytes as it reads a file: a text or an archive, compressed or not; `name` stands for the file in places.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn read_bytes(name: &str, bytes: &[u8], options: &Options) -> Result<Inventory, Vec<Problem>> {
+    let mut reader = Reader::new(*options);
+    reader.stream(name, bytes);
+    reader.finish()
+}
+
 /// The documents of a text, each as a located tree.
 pub(crate) fn documents(text: &str) -> yaml::Documents<'_> {
     yaml::Documents::new(text)
@@ -136,6 +159,10 @@ struct Reader {
     files: HashSet<PathBuf>,
     /// The objects read from Velero backups, by their path without the API version.
     backed_up: HashSet<String>,
+    /// The nodes of the objects kept.
+    kept: usize,
+    /// Has a limit been reached, so that reading on is of no use?
+    full: bool,
 }
 
 impl Reader {
@@ -147,6 +174,8 @@ impl Reader {
             names: HashMap::new(),
             files: HashSet::new(),
             backed_up: HashSet::new(),
+            kept: 0,
+            full: false,
         }
     }
 
@@ -167,10 +196,15 @@ impl Reader {
         self.problems.len() > MAX_PROBLEMS
     }
 
+    /// Is there no use in reading on?
+    fn is_full(&self) -> bool {
+        self.full || self.has_too_many_problems()
+    }
+
     fn text(&mut self, file: &str, text: &str) {
         for document in yaml::Documents::new(text) {
             match document {
-                _ if self.has_too_many_problems() => return,
+                _ if self.is_full() => return,
                 Ok(node) if matches!(node.data, Data::Null) => {}
                 Ok(node) => self.object(file, &node, None),
                 Err(syntax) => {
@@ -199,7 +233,12 @@ impl Reader {
             _ => match (kind.strip_suffix("List"), node.get("items").map(|items| &items.data)) {
                 (Some(kind), Some(Data::List(items))) => {
                     let type_ = (!kind.is_empty()).then_some(Type { kind, api_version });
-                    items.iter().for_each(|item| self.object(file, item, type_));
+                    for item in items {
+                        if self.is_full() {
+                            return;
+                        }
+                        self.object(file, item, type_);
+                    }
                 }
                 (Some(_), Some(Data::Null)) => {}
                 _ => self.other(file, node, kind, api_version),
@@ -224,6 +263,11 @@ impl Reader {
             );
             return self.problem(file, node.mark, "", message);
         }
+        if self.inventory.policies.len() >= MAX_POLICIES {
+            self.full = true;
+            let message = format!("more than {MAX_POLICIES} policies; convert them in several runs");
+            return self.problem(file, node.mark, "", message);
+        }
         let parsed = parse::policy(node, file, self.options.strict);
         let name = &parsed.policy.name;
         let named = node.locate("metadata.name").mark;
@@ -240,7 +284,14 @@ impl Reader {
             }
         }
         self.problems.extend(parsed.problems);
-        self.inventory.warnings.extend(parsed.warnings);
+        let warnings = &mut self.inventory.warnings;
+        if warnings.len() + parsed.warnings.len() <= MAX_PROBLEMS {
+            warnings.extend(parsed.warnings);
+        } else if warnings.len() <= MAX_PROBLEMS {
+            let more = "more warnings than can be shown; heed these first, then run it again";
+            warnings.extend(parsed.warnings.into_iter().take(MAX_PROBLEMS.saturating_sub(warnings.len())));
+            warnings.push(Problem::of_file(file, more));
+        }
         self.inventory.policies.push(Located {
             digest: digest::digest(&parsed.policy),
             policy: parsed.policy,
@@ -268,8 +319,20 @@ impl Reader {
 
     fn other(&mut self, file: &str, node: &Node<'_>, kind: &str, api_version: &str) {
         let counted = if kind.is_empty() { NO_KIND } else { kind };
-        *self.inventory.passed_over.entry(counted.to_owned()).or_default() += 1;
+        let kinds = &mut self.inventory.passed_over;
+        let counted =
+            if kinds.len() < MAX_KINDS || kinds.contains_key(counted) { counted } else { OTHER_KINDS };
+        *kinds.entry(cut(counted, 100).into_owned()).or_default() += 1;
         if is_kept(kind, api_version) {
+            self.kept += yaml::weight(node);
+            if self.kept > MAX_OBJECTS {
+                self.full = true;
+                let message = format!(
+                    "pods, service accounts, namespaces and RBAC objects of more than {MAX_OBJECTS} values; leave out \
+                     the pods, or read in several runs"
+                );
+                return self.problem(file, node.mark, "", message);
+            }
             self.inventory.objects.push(Object {
                 kind: kind.to_owned(),
                 api_version: api_version.to_owned(),

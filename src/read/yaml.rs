@@ -11,12 +11,12 @@ use super::node::{Data, Entry, Mark, Node};
 use super::scalar::resolve;
 
 /// The most nodes that one document may have: well above any cluster dump, well below what exhausts memory.
-const MAX_NODES: usize = 4_000_000;
+pub const MAX_NODES: usize = 4_000_000;
 /// The most that aliases may copy within one document, in nodes (a long text counts as several).
-const MAX_COPIED: usize = 100_000;
+pub const MAX_COPIED: usize = 100_000;
 
 /// The most broken documents after which a text is read on: finding the end of one may take reading to the end of all.
-const MAX_BROKEN: usize = 20;
+pub const MAX_BROKEN: usize = 20;
 
 /// Why a document could not be read.
 #[derive(Debug)]

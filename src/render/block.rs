@@ -90,10 +90,37 @@ fn condition(rendered: &str, kind: &str) -> Option<String> {
     Some(asked.unwrap_or(condition).to_owned())
 }
 
-/// The names of shared macros and lists in a text.
+/// The names of shared macros and lists in the conditions of a text; what only reads like one is a policy's value.
 pub(super) fn shared_names(text: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.split(|c| !word(c)).filter(|w| w.starts_with("psps_")).map(str::to_owned).collect()
+    text.lines()
+        .filter(|line| !["#", "desc:", "output:"].iter().any(|other| line.trim_start().starts_with(other)))
+        .flat_map(unquoted)
+        .flat_map(|part| part.split(move |c| !word(c)))
+        .filter(|w| w.starts_with("psps_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What stands outside of single quotes, in which the helpers write values. A line may be in single quotes as a whole.
+fn unquoted(line: &str) -> Vec<&str> {
+    if line.contains(": '") {
+        return vec![line];
+    }
+    let mut parts = Vec::new();
+    let mut rest = line;
+    while let Some((before, quoted)) = rest.split_once('\'') {
+        parts.push(before);
+        let mut escaped = false;
+        let end = quoted.find(|c| {
+            let ends = c == '\'' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        rest = end.and_then(|end| quoted.get(end + 1..)).unwrap_or_default();
+    }
+    parts.push(rest);
+    parts
 }
 
 /// An empty line before every item (and the comment above it), none within.
@@ -115,6 +142,14 @@ pub(super) fn tidy(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_reads_like_a_shared_name_is_none() {
+        let text = "# psps_a\n- rule: R\n  desc: Path other than /psps_b, it's.\n  condition: psps_c and x regex \
+                    'a \\\\psps_d\\' psps_e' and (psps_f or y contains 'psps_g')\n  output: \"psps_h\"\n";
+        assert_eq!(shared_names(text), ["psps_c", "psps_f"].map(str::to_owned).into());
+        assert_eq!(shared_names("  condition: 'psps_a and x = 1'"), ["psps_a".to_owned()].into());
+    }
 
     #[test]
     fn stand_ins_are_written_as_the_policy_s_names() {

@@ -8,7 +8,8 @@ use handlebars::{
 };
 use serde_json::Value;
 
-use super::pattern;
+use super::{mounts, pattern};
+use crate::problem::is_plain;
 use crate::psp::Field;
 use crate::psp::policy::Range;
 
@@ -17,10 +18,13 @@ pub const MAX_LITERAL: usize = 255;
 
 /// Registers all helpers.
 pub(super) fn register(registry: &mut Handlebars<'_>) {
-    let helpers: [(&str, Text); 17] = [
+    let helpers: [(&str, Text); 20] = [
         ("pod", pod),
         ("ids_outside", ids_outside),
         ("ports_outside", ports_outside),
+        ("within", within),
+        ("mounted_outside", mounted_outside),
+        ("mounted_writable_outside", mounted_writable_outside),
         ("strays", strays),
         ("beyond", beyond),
         ("beyond_only", beyond_only),
@@ -28,7 +32,7 @@ pub(super) fn register(registry: &mut Handlebars<'_>) {
         ("container_without", container_without),
         ("every", every),
         ("other_than", other_than),
-        ("quote", |args, _| Ok(quote(args.text(0)?))),
+        ("quote", |args, _| fitting(args.text(0)?)),
         ("items", items),
         ("path", path),
         ("regex", |args, _| Ok(pattern::literal(args.text(0)?))),
@@ -63,6 +67,14 @@ impl<'a> Args<'a> {
         let text =
             |v: &Value| v.as_str().map(str::to_owned).ok_or_else(|| "a list holds no string".to_owned());
         list.iter().map(text).collect()
+    }
+
+    fn ranges(&self, index: usize) -> Result<Vec<Range>, String> {
+        let bound = |range: &Value, key: &str| {
+            range.get(key).and_then(Value::as_i64).ok_or("a range needs min and max")
+        };
+        let list = self.get(index)?.as_array().ok_or_else(|| format!("argument {} is no list", index + 1))?;
+        list.iter().map(|r| Ok(Range { min: bound(r, "min")?, max: bound(r, "max")? })).collect()
     }
 }
 
@@ -114,15 +126,30 @@ fn ports_outside(args: &Args<'_>, _: &Value) -> Result<String, String> {
     outside(args, pattern::ports_outside)
 }
 
+/// `{{within field ranges}}`: a number lies in one of the ranges.
+fn within(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    let field = args.text(0)?;
+    let one = |r: Range| match (r.min, r.max) {
+        (min, max) if min == max => format!("{field}={min}"),
+        (min, max) if min <= 0 => format!("{field} <= {max}"),
+        (min, max) => format!("{field} >= {min} and {field} <= {max}"),
+    };
+    Ok(args.ranges(1)?.into_iter().map(one).collect::<Vec<_>>().join(" or "))
+}
+
+/// `{{mounted_outside allowed}}`: some mount comes from a path of the node that begins with none of these.
+fn mounted_outside(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    Ok(mounts::outside(&args.texts(0)?, false))
+}
+
+/// `{{mounted_writable_outside allowed}}`: the same of a mount that may be written to.
+fn mounted_writable_outside(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    Ok(mounts::outside(&args.texts(0)?, true))
+}
+
 fn outside(args: &Args<'_>, pieces: fn(&[Range], &str, usize) -> Vec<String>) -> Result<String, String> {
     let (field, before, after) = (args.text(0)?, args.text(1)?, args.text(2)?);
-    let bound =
-        |range: &Value, key: &str| range.get(key).and_then(Value::as_i64).ok_or("a range needs min and max");
-    let ranges = args.get(3)?.as_array().ok_or("argument 4 is no list")?;
-    let ranges = ranges
-        .iter()
-        .map(|r| Ok(Range { min: bound(r, "min")?, max: bound(r, "max")? }))
-        .collect::<Result<Vec<_>, String>>()?;
+    let ranges = args.ranges(3)?;
     let room = MAX_LITERAL.saturating_sub(before.len() + after.len());
     let digit = if before.is_empty() && after.is_empty() { "." } else { "[0-9]" };
     Ok(any_of(field, pieces(&ranges, digit, room), before, after))
@@ -260,17 +287,27 @@ fn every(args: &Args<'_>, data: &Value) -> Result<String, String> {
 
 /// One regex check, if it fits.
 fn check(field: &str, expression: &str) -> Result<String, String> {
-    if expression.len() > MAX_LITERAL {
-        return Err(format!("an expression of {} bytes does not fit in a condition", expression.len()));
+    Ok(format!("{field} regex {}", fitting(expression)?))
+}
+
+/// `{{quote text}}`: the text as a string of a condition, if it fits.
+fn fitting(text: &str) -> Result<String, String> {
+    if text.len() > MAX_LITERAL {
+        return Err(format!("an expression of {} bytes does not fit in a condition", text.len()));
     }
-    Ok(format!("{field} regex {}", quote(expression)))
+    Ok(quote(text))
 }
 
 /// `{{other_than word}}`: an expression for a word of a comma-separated list that is not `word`.
 fn other_than(args: &Args<'_>, _: &Value) -> Result<String, String> {
-    let letters: Vec<char> = args.text(0)?.chars().collect();
+    let word = args.text(0)?;
+    if word.contains(['"', '\\']) {
+        return Err("a category with a quotation mark or a backslash fits in no condition".to_owned());
+    }
+    let letters: Vec<char> = word.chars().collect();
     let rest = letters.iter().rev().fold("[^\",]+".to_owned(), |rest, letter| {
-        format!("([^{letter}\",][^\",]*|{}{rest})?", pattern::literal(&letter.to_string()))
+        let other = pattern::none_of([*letter, '"', ','].into_iter());
+        format!("({other}[^\",]*|{}{rest})?", pattern::literal(&letter.to_string()))
     });
     Ok(rest)
 }
@@ -327,5 +364,11 @@ pub(super) fn yaml(text: &str) -> String {
         && text.chars().all(plain)
         && text.contains(' ')
         && !text.ends_with(' ');
-    if safe { text.to_owned() } else { serde_json::Value::String(text.to_owned()).to_string() }
+    if safe {
+        return text.to_owned();
+    }
+    let json = serde_json::Value::String(text.to_owned()).to_string();
+    // beyond the characters of 16 bits, all are plain
+    let spelt = |c: char| if is_plain(c) { c.to_string() } else { format!("\\u{:04x}", c as u32) };
+    json.chars().map(spelt).collect()
 }

@@ -2,35 +2,51 @@
 
 mod block;
 mod helpers;
+mod mounts;
 pub mod pattern;
+mod recursion;
+mod runtime;
+mod scope;
 mod set;
 mod templates;
+mod together;
 mod usable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::access::Access;
+use crate::problem::Place;
 use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::Block;
+pub use runtime::runtime_rules;
+pub use scope::{
+    IMAGES, NAMESPACES, condition_of_name, condition_of_pattern, in_scope, in_scope_of_all, listed_in,
+};
+use scope::{check_scope, everywhere, namespaces, scope};
 use templates::Templates;
 
-/// Annotation that restricts a policy's rules to pods with one of these images (as `falcoctl convert psp` had it).
-pub const IMAGES: &str = "falco-rules-psp-images";
-/// Annotation that restricts a policy's rules to these namespaces (as `falcoctl convert psp` had it).
-pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
+/// Longest value that a rule is made for, in bytes of JSON: no path of Linux has more than 4096 (`PATH_MAX`).
+pub const MAX_VALUE: usize = 8192;
+/// The most bytes of all values of one field together.
+pub const MAX_FIELD: usize = 256 * 1024;
+/// The most bytes of a rules file.
+pub const MAX_RULES: usize = 256 * 1024 * 1024;
 
-/// Longest value that a rule is made for: no path of Linux is longer (`PATH_MAX`), escaped at worst.
-const LONGEST: usize = 4096 * 6;
+/// The most bytes of a template that replaces a built-in one.
+pub const MAX_TEMPLATE: u64 = 256 * 1024;
+/// The most blocks and parentheses of such a template: they may nest, and each level takes of the stack.
+pub const MAX_BLOCKS: usize = 500;
 
 /// The oldest engine that has all operators of the plain rules (Falco 0.39: `regex`).
 const ENGINE: &str = "0.43.0";
@@ -57,6 +73,25 @@ impl AuditObject {
     }
 }
 
+/// Where rules look: one file each, since a Falco without the container plugin loads the first alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// The Kubernetes audit log: pods as they are made.
+    Audit,
+    /// The kernel's events: containers as they run.
+    Runtime,
+}
+
+impl Layer {
+    /// The name of its templates' folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Audit => "audit",
+            Layer::Runtime => "runtime",
+        }
+    }
+}
+
 /// How rules are made.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -70,8 +105,10 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// No pods of these namespaces.
     pub exclude_namespaces: Vec<String>,
-    /// A folder whose `audit/NAME.yaml.hbs` replace the templates of that name.
+    /// A folder whose `LAYER/NAME.yaml.hbs` replace the templates of that name.
     pub templates: Option<PathBuf>,
+    /// Add the rules that belong to no policy to the runtime layer.
+    pub baseline: bool,
     /// Who may use which policy. Known, the policies decide together; not known, each stands alone.
     pub access: Option<Access>,
 }
@@ -85,6 +122,7 @@ impl Default for Options {
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
             templates: None,
+            baseline: false,
             access: None,
         }
     }
@@ -93,6 +131,8 @@ impl Default for Options {
 /// A rules file and what it is made of.
 #[derive(Debug, Clone)]
 pub struct Rendered {
+    /// Where its rules look.
+    pub layer: Layer,
     /// The file.
     pub text: String,
     /// A file that holds each distinct macro and rule of `text` once: what loads here loads there.
@@ -110,9 +150,11 @@ pub struct Rendered {
 /// # Errors
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
-    let mut assembly = Assembly::new(options)?;
+    let mut assembly = Assembly::new(Layer::Audit, options)?;
     let mut set = options.access.as_ref().map(|access| set::Set::new(access, options.object));
     let mut mapped_policies = Vec::with_capacity(policies.len());
+    namespaces("--namespace", &options.namespaces)?;
+    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     for located in policies {
         let policy = &located.policy;
         let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
@@ -123,7 +165,11 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
             assembly.all.push_str(&set.member(&policy.name, &id));
         }
         if rules_note(policy, &mapped).is_none() {
-            let blocks = assembly.policy(policy, &id, &mapped)?;
+            check_scope(located)?;
+            let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
+            let scope = scope(policy, options);
+            let blocks = assembly.policy(&policy.name, &id, scope, &said, &located.place)?;
+            assembly.bounded(&located.place)?;
             if let Some(set) = &mut set {
                 set.rules(&blocks);
             }
@@ -147,11 +193,44 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         Some(_) => text.clone(),
         None => format!("{opening}{}{closing}", assembly.sample),
     };
-    Ok(Rendered { text, sample, rules: assembly.rules + 1, policies: mapped_policies, left_out })
+    Ok(Rendered {
+        layer: Layer::Audit,
+        text,
+        sample,
+        rules: assembly.rules + 1,
+        policies: mapped_policies,
+        left_out,
+    })
+}
+
+/// What one field's template is told.
+struct Said<'a> {
+    /// The sentences that its rules go by, under their names in the template.
+    sentences: Vec<(&'static str, Option<&'a str>)>,
+    data: &'a Map<String, Value>,
+}
+
+impl<'a> Said<'a> {
+    fn audit(mapped: &'a Mapped) -> Self {
+        let sentences =
+            vec![("refuses", mapped.refuses.as_deref()), ("corrects", mapped.corrects.as_deref())];
+        Self { sentences, data: &mapped.data }
+    }
+
+    fn nothing(&self) -> bool {
+        self.sentences.iter().all(|(_, sentence)| sentence.is_none())
+    }
+
+    /// Length of the longest text in the data, in bytes.
+    fn longest(&self) -> Option<usize> {
+        let listed = self.data.values().flat_map(|v| v.as_array().into_iter().flatten());
+        listed.filter_map(Value::as_str).map(str::len).max()
+    }
 }
 
 /// A rules file under way.
 struct Assembly<'a> {
+    layer: Layer,
     templates: Templates,
     options: &'a Options,
     base: Value,
@@ -166,9 +245,10 @@ struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    fn new(options: &'a Options) -> Result<Self> {
+    fn new(layer: Layer, options: &'a Options) -> Result<Self> {
         Ok(Self {
-            templates: Templates::load(options.templates.as_deref())?,
+            layer,
+            templates: Templates::load(layer, options.templates.as_deref())?,
             options,
             base: base_data(options),
             blocks: HashMap::new(),
@@ -183,19 +263,23 @@ impl<'a> Assembly<'a> {
     /// Adds the macros and rules of one policy; gives the fields' blocks.
     fn policy(
         &mut self,
-        policy: &Policy,
+        name: &str,
         id: &str,
-        mapped: &[(Field, Mapped)],
+        scope: Vec<String>,
+        said: &[(Field, Said<'_>)],
+        place: &Place,
     ) -> Result<Vec<(Field, Rc<Block>)>> {
-        let opening = self.opening(scope(policy, self.options))?;
+        let opening = self.opening(scope)?;
         let (mut blocks, mut fields) = (Vec::new(), Vec::new());
         let mut new = Vec::new();
-        for (field, mapped) in mapped {
-            if mapped.refuses.is_none() && mapped.corrects.is_none() {
+        for (field, said) in said {
+            if said.nothing() {
                 continue;
             }
-            let (block, first) = self.block(*field, mapped)?;
-            if block.refused.is_none() && mapped.refuses.is_some() {
+            let (block, first) = self.block(*field, said, place)?;
+            let refuses =
+                self.layer == Layer::Audit && said.sentences.first().is_some_and(|(_, s)| s.is_some());
+            if block.refused.is_none() && refuses {
                 bail!(
                     "{field}.yaml.hbs: its Violation rule needs the condition `{{{{id}}}} and …` on one line"
                 );
@@ -209,11 +293,22 @@ impl<'a> Assembly<'a> {
             fields.push(*field);
         }
         self.shared.extend(opening.shared.iter().cloned());
-        write_policy(&policy.name, id, &opening, &blocks, &mut self.all);
+        write_policy(name, id, &opening, &blocks, &mut self.all);
         if !new.is_empty() {
-            write_policy(&policy.name, id, &opening, &new, &mut self.sample);
+            write_policy(name, id, &opening, &new, &mut self.sample);
         }
         Ok(fields.into_iter().zip(blocks).collect())
+    }
+
+    /// Refuses rules that have grown beyond all use.
+    fn bounded(&self, place: &Place) -> Result<()> {
+        if self.all.len() > MAX_RULES {
+            bail!(
+                "{place}: the rules grow beyond {} MiB here; convert fewer policies in a run",
+                MAX_RULES >> 20
+            );
+        }
+        Ok(())
     }
 
     /// What a policy's rules stand on, narrowed to a scope.
@@ -237,32 +332,40 @@ impl<'a> Assembly<'a> {
     }
 
     /// The block of a field, and whether it is the first that says so.
-    fn block(&mut self, field: Field, mapped: &Mapped) -> Result<(Rc<Block>, bool)> {
-        let key = (
-            field,
-            format!("{:?}{:?}{}", mapped.refuses, mapped.corrects, serde_json::to_string(&mapped.data)?),
-        );
+    fn block(&mut self, field: Field, said: &Said<'_>, place: &Place) -> Result<(Rc<Block>, bool)> {
+        let key = (field, format!("{:?}{}", said.sentences, serde_json::to_string(said.data)?));
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
         if key.1.contains(['\u{e000}', '\u{e001}', block::ADMITTED]) {
-            bail!("{field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it");
-        }
-        if let Some(length) = mapped.longest().filter(|n| *n > LONGEST) {
             bail!(
-                "{field}: a value of {length} bytes is longer than any path or name of Linux ({LONGEST}); remove it"
+                "{place}: {field}: a value holds U+E000, U+E001 or U+E002, which no template can carry; remove it"
+            );
+        }
+        if let Some(length) = said.longest().filter(|n| *n > MAX_VALUE) {
+            bail!(
+                "{place}: {field}: a value of {length} bytes is longer than any path or name of Linux ({MAX_VALUE}); remove it"
+            );
+        }
+        if key.1.len() > 2 * MAX_FIELD {
+            bail!(
+                "{place}: {field}: values of more than {} KiB make no rule that Falco can use; remove some",
+                MAX_FIELD >> 10
             );
         }
         let mut data = self.stand_ins();
         insert(&mut data, "field", field.name());
-        insert(&mut data, "refuses", mapped.refuses.clone());
-        insert(&mut data, "corrects", mapped.corrects.clone());
+        for (name, sentence) in &said.sentences {
+            insert(&mut data, name, *sentence);
+        }
         if let Value::Object(data) = &mut data {
-            data.extend(mapped.data.clone());
+            data.extend(said.data.clone());
         }
         let number = self.blocks.len();
         insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
-        let mut block = Block::new(&self.templates.render(field.name(), &data)?);
+        let rendered =
+            self.templates.render(field.name(), &data).with_context(|| format!("{place}: {field}"))?;
+        let mut block = Block::new(&rendered);
         block.number = number;
         let block = Rc::new(block);
         self.blocks.insert(key, Rc::clone(&block));
@@ -317,6 +420,8 @@ fn base_data(options: &Options) -> Value {
         "set": options.access.is_some(),
         "value": false,
         "whole": false,
+        "process": false,
+        "nothing": Value::Array(Vec::new()),
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
         "max_volumes": options.max_volumes,
         "counts": (1..=options.max_containers).collect::<Vec<_>>(),
@@ -332,83 +437,9 @@ fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
     }
 }
 
-/// The names that an annotation of a policy lists: separated by commas, in brackets and quotes or not.
-pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {
-    let text = policy.annotations.get(annotation).map(String::as_str).unwrap_or_default();
-    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
-}
-
-fn within(namespaces: &[String]) -> String {
-    let quoted: Vec<String> = namespaces.iter().map(|n| helpers::quote(n)).collect();
-    format!("ka.target.namespace in ({})", quoted.join(", "))
-}
-
-/// The conditions that narrow all rules to what the user asked for.
-fn everywhere(options: &Options) -> Vec<String> {
-    let mut scope = Vec::new();
-    if !options.namespaces.is_empty() {
-        scope.push(within(&options.namespaces));
-    }
-    if !options.exclude_namespaces.is_empty() {
-        scope.push(format!("not {}", within(&options.exclude_namespaces)));
-    }
-    scope
-}
-
-/// The conditions that narrow a policy's rules to what its user asked for.
-fn scope(policy: &Policy, options: &Options) -> Vec<String> {
-    let mut scope = everywhere(options);
-    let namespaces = listed_in(policy, NAMESPACES);
-    if !namespaces.is_empty() {
-        scope.insert(usize::from(!options.namespaces.is_empty()), within(&namespaces));
-    }
-    let images: Vec<String> =
-        listed_in(policy, IMAGES).iter().map(|i| pattern::literal(&pattern::json_text(i))).collect();
-    if !images.is_empty() {
-        let spec = format!("jevt.value[{}/spec]", options.object.root());
-        let one = |image: &String| {
-            format!("{spec} regex {}", helpers::quote(&format!(".*\"image\":\"{image}[:@\"].*")))
-        };
-        scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
-    }
-    scope
-}
-
-/// Do all rules look at pods of this namespace, as far as the user narrowed them?
-pub fn in_scope_of_all(options: &Options, namespace: &str) -> bool {
-    let lists = |names: &[String]| names.iter().any(|n| n == namespace);
-    (options.namespaces.is_empty() || lists(&options.namespaces)) && !lists(&options.exclude_namespaces)
-}
-
-/// Do the rules of a policy look at this pod, as far as options and annotations narrow them?
-pub fn in_scope(policy: &Policy, options: &Options, pod: &Value, namespace: &str) -> bool {
-    let (namespaces, images) = (listed_in(policy, NAMESPACES), listed_in(policy, IMAGES));
-    let used = |wanted: &String| {
-        ["initContainers", "containers"].into_iter().any(|list| {
-            let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
-            containers.into_iter().flatten().filter_map(|c| c.get("image")?.as_str()).any(|image| {
-                image.strip_prefix(wanted.as_str()).is_some_and(|r| r.is_empty() || r.starts_with([':', '@']))
-            })
-        })
-    };
-    in_scope_of_all(options, namespace)
-        && (namespaces.is_empty() || namespaces.iter().any(|n| n == namespace))
-        && (images.is_empty() || images.iter().any(used))
-}
-
-/// A condition: the field is this name.
-pub fn condition_of_name(field: &str, name: &str) -> String {
-    format!("{field}={}", usable::word(name))
-}
-
-/// A condition: the field is this text, followed by what `rest` matches.
-pub fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
-    let pattern = format!("{}{rest}", pattern::literal(text));
-    if pattern.len() > helpers::MAX_LITERAL {
-        return format!("{field} startswith {}", helpers::quote(text));
-    }
-    format!("{field} regex {}", helpers::quote(&pattern))
+/// Names as Falco takes them in a list.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|n| helpers::quote(n)).collect::<Vec<_>>().join(", ")
 }
 
 /// The name of a policy's macros: `psp_` and its name, with `_` for `-`. Policies' names hold no capitals, so what
@@ -476,6 +507,19 @@ fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static st
     (!restricts).then_some(" (restricts nothing: no rules)")
 }
 
+/// Why a policy gets no rules, if so.
+type Note = fn(&Policy, &[(Field, Mapped)]) -> Option<&'static str>;
+
+/// A line for each policy, as the file's opening has them.
+fn policies_listed(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], note: Note) -> String {
+    let mut text = String::new();
+    for (located, (name, mapped)) in policies.iter().zip(mapped) {
+        let note = note(&located.policy, mapped).unwrap_or_default();
+        let _ = writeln!(text, "#   {name} {}{note}", located.digest);
+    }
+    text
+}
+
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
 fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engine: &str) -> String {
     let mut text = format!(
@@ -483,10 +527,7 @@ fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engin
          # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>__exempt, or a rule.\n",
         env!("CARGO_PKG_VERSION"),
     );
-    for (located, (name, mapped)) in policies.iter().zip(mapped) {
-        let note = rules_note(&located.policy, mapped).unwrap_or_default();
-        let _ = writeln!(text, "#   {name} {}{note}", located.digest);
-    }
+    text.push_str(&policies_listed(policies, mapped, rules_note));
     let _ = write!(
         text,
         "
@@ -509,5 +550,18 @@ fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engin
 
 /// Reads a template override, naming it in the error.
 fn read_override(path: &std::path::Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))
+    let place = || path.display().to_string();
+    if !std::fs::metadata(path).with_context(place)?.is_file() {
+        bail!("{}: not a file; a template is one", place());
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(place)?;
+    file.take(MAX_TEMPLATE + 1).read_to_string(&mut text).with_context(place)?;
+    if text.len() as u64 > MAX_TEMPLATE {
+        bail!("{}: longer than {} KiB; no template needs that", place(), MAX_TEMPLATE >> 10);
+    }
+    if text.matches("{{#").count() + text.matches("{{^").count() + text.matches('(').count() > MAX_BLOCKS {
+        bail!("{}: more than {MAX_BLOCKS} blocks and parentheses; no template needs that", place());
+    }
+    Ok(text)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::problem::is_plain;
 use crate::psp::policy::Range;
 
 /// Largest id that the API server accepts (`IsValidUserID`: 2^31 - 1).
@@ -16,10 +17,15 @@ const ID_END: i64 = 9_999_999_999;
 pub const MAX_PORT: i64 = 65535;
 
 /// Alternatives, each a head followed by what may come after it; and whether several of them lead on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, PartialEq, Eq, Default)]
 struct Tree(Vec<(String, Tree)>, bool);
 
 impl Tree {
+    fn into_alternatives(mut self) -> Vec<(String, Tree)> {
+        std::mem::take(&mut self.0)
+    }
+
+    /// The whole as one expression. Small trees only: it recurs.
     fn text(&self) -> String {
         let alternatives: Vec<String> =
             self.0.iter().map(|(head, rest)| format!("{head}{}", rest.text())).collect();
@@ -52,27 +58,21 @@ impl Tree {
 
     /// As much of the tree as fits in `room`, from the root down; the rest, each with the way to it.
     fn cut(self, room: usize, prefix: &Prefix, cut_off: &mut Vec<(Prefix, Tree)>) -> Tree {
-        let Tree(alternatives, branches) = self;
+        let branches = self.1;
         let mut kept = Tree(Vec::new(), branches);
         let mut later = Tree(Vec::new(), branches);
         let mut used = 2;
-        for (head, rest) in alternatives {
-            let left = room.saturating_sub(used + head.len() + 1);
-            if used + head.len() + 1 > room {
+        for (head, rest) in self.into_alternatives() {
+            let with_head = used + head.len() + 1;
+            if !rest.begins_within(room.checked_sub(with_head)) {
                 later.0.push((head, rest));
             } else if rest.0.is_empty() {
-                used += head.len() + 1;
+                used = with_head;
                 kept.0.push((head, rest));
             } else {
-                let before = cut_off.len();
-                let part = rest.clone().cut(left, &prefix.then(&head, branches), cut_off);
-                if part.0.is_empty() {
-                    cut_off.truncate(before);
-                    later.0.push((head, rest));
-                } else {
-                    used += head.len() + 1 + part.length();
-                    kept.0.push((head, part));
-                }
+                let part = rest.cut(room - with_head, &prefix.then(&head, branches), cut_off);
+                used = with_head + part.length();
+                kept.0.push((head, part));
             }
         }
         if !later.0.is_empty() && !kept.0.is_empty() {
@@ -81,9 +81,28 @@ impl Tree {
         kept
     }
 
+    /// Does at least one alternative fit, or is there none?
+    fn begins_within(&self, room: Option<usize>) -> bool {
+        let Some(room) = room else { return false };
+        let fits = |(head, rest): &(String, Tree)| rest.begins_within(room.checked_sub(head.len() + 3));
+        self.0.is_empty() || self.0.iter().any(fits)
+    }
+
     fn length(&self) -> usize {
         let own = if self.0.len() > 1 { self.0.len() + 1 } else { 0 };
         own + self.0.iter().map(|(head, rest)| head.len() + rest.length()).sum::<usize>()
+    }
+}
+
+/// Without recursion: a tree is as deep as a literal is long.
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let mut open = vec![std::mem::take(&mut self.0)];
+        while let Some(alternatives) = open.pop() {
+            open.extend(
+                alternatives.into_iter().map(|(_, rest)| rest.into_alternatives()).filter(|a| !a.is_empty()),
+            );
+        }
     }
 }
 
@@ -93,40 +112,46 @@ impl Tree {
 /// passed over by their number: a text that strays from them is caught by the piece that covers them.
 #[derive(Debug, Clone, Default)]
 struct Prefix {
-    heads: Vec<String>,
-    branches: Vec<bool>,
+    /// The way in full, as long as that is short.
+    literal: Option<String>,
+    /// The way up to the last head that is spelt out, and how many heads follow it.
+    telling: String,
+    run: usize,
+    /// Did the tree branch at the last head?
+    branched: bool,
 }
 
 /// A way of up to this many bytes is spelt out.
 const SPELT_OUT: usize = 48;
+/// A way beyond this fits in no condition, and is not followed up.
+const LOST: usize = 1024;
 
 impl Prefix {
     fn then(&self, head: &str, branches: bool) -> Self {
-        let mut next = self.clone();
-        next.heads.push(head.to_owned());
-        next.branches.push(branches);
+        let mut next = Self { branched: branches, ..self.clone() };
+        let is_first = self.telling.is_empty();
+        next.literal = match &self.literal {
+            None if !is_first => None,
+            literal => Some(format!("{}{head}", literal.as_deref().unwrap_or_default())),
+        };
+        next.literal = next.literal.filter(|literal| literal.len() <= SPELT_OUT);
+        if is_first || self.branched || head == "\"" {
+            if next.telling.len() < LOST {
+                next.telling.push_str(&skip(self.run));
+                next.telling.push_str(head);
+            }
+            next.run = 0;
+        } else {
+            next.run += 1;
+        }
         next
     }
 
     fn text(&self) -> String {
-        let literal = self.heads.concat();
-        if literal.len() <= SPELT_OUT {
-            return literal;
+        match &self.literal {
+            Some(literal) => literal.clone(),
+            None => format!("{}{}", self.telling, skip(self.run)),
         }
-        let mut text = String::new();
-        let mut run = 0;
-        for (index, head) in self.heads.iter().enumerate() {
-            let after_branch = index > 0 && self.branches.get(index - 1) == Some(&true);
-            if after_branch || index == 0 || head == "\"" {
-                text.push_str(&skip(run));
-                run = 0;
-                text.push_str(head);
-            } else {
-                run += 1;
-            }
-        }
-        text.push_str(&skip(run));
-        text
     }
 }
 
@@ -168,7 +193,7 @@ fn numbers_outside(ranges: &[Range], max: i64, digit: &str, budget: usize) -> Ve
             .map(|(from, to)| ((*from).max(low), (*to).min(high)))
             .filter(|(from, to)| from <= to)
             .collect();
-        alternatives.extend(digits(&of_length, length, digit).0);
+        alternatives.extend(digits(&of_length, length, digit).into_alternatives());
         low = high + 1;
         high = high * 10 + 9;
     }
@@ -301,6 +326,17 @@ struct Letters {
     ends: bool,
 }
 
+/// Without recursion: a tree is as deep as a literal is long.
+impl Drop for Letters {
+    fn drop(&mut self) {
+        let mut open = vec![std::mem::take(&mut self.below)];
+        while let Some(below) = open.pop() {
+            let deeper = below.into_values().map(|mut node| std::mem::take(&mut node.below));
+            open.extend(deeper.filter(|below| !below.is_empty()));
+        }
+    }
+}
+
 impl Letters {
     fn insert(&mut self, literal: &str) {
         let mut node = self;
@@ -356,8 +392,8 @@ impl Letters {
 }
 
 /// A class that matches one character, but none of `letters`.
-fn none_of(letters: impl Iterator<Item = char>) -> String {
-    let mut class = String::new();
+pub(super) fn none_of(letters: impl Iterator<Item = char>) -> String {
+    let (mut class, mut delimiters) = (String::new(), String::new());
     let (mut bracket, mut dash) = (false, false);
     for letter in letters {
         match letter {
@@ -365,21 +401,28 @@ fn none_of(letters: impl Iterator<Item = char>) -> String {
             '-' => dash = true,
             '\\' => class.push_str("\\\\"),
             '[' => class.push_str("\\["),
-            other => class.push(other),
+            // side by side, so that no word stands between two of them: see `literal`
+            ' ' | '(' | ')' | ',' | '=' => delimiters.push(letter),
+            other if is_plain(other) => class.push(other),
+            other => class.push_str(&code_point(other)),
         }
     }
+    class.push_str(&delimiters);
     if class.is_empty() && !bracket && !dash {
         return ".".to_owned();
     }
     format!("[^{}{class}{}]", if bracket { "]" } else { "" }, if dash { "-" } else { "" })
 }
 
-/// `text` as an expression that matches just it.
+/// `text` as an expression that matches just it, in characters that stay as they are in every YAML reader.
+///
+/// Falco puts the items of a list wherever its name stands between two of ` (),=`, within quotes too. In a class, such
+/// a character is beside a bracket, so that no word of a value is taken for a list's name.
 pub fn literal(text: &str) -> String {
     let mut expression = String::new();
     for letter in text.chars() {
         match letter {
-            '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '$' => {
+            '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '$' | ' ' | ',' | '=' => {
                 expression.push('[');
                 expression.push(letter);
                 expression.push(']');
@@ -388,10 +431,16 @@ pub fn literal(text: &str) -> String {
                 expression.push('\\');
                 expression.push(letter);
             }
-            other => expression.push(other),
+            other if is_plain(other) => expression.push(other),
+            other => expression.push_str(&code_point(other)),
         }
     }
     expression
+}
+
+/// A character by its number.
+fn code_point(letter: char) -> String {
+    format!("\\x{{{:x}}}", letter as u32)
 }
 
 /// `text` as it stands between the quotes of a JSON string that the API server wrote (Go's `encoding/json`).

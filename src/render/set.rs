@@ -332,6 +332,9 @@ impl Common {
     }
 }
 
+/// So many policies must have something in common before it is worth a macro more to read.
+const FEW: usize = 4;
+
 /// The elements of some sets that are worth taking out, and the sets that have them all: as many elements times as many
 /// sets as can be had by taking elements in the order of their frequency.
 fn shared(sets: &[BTreeSet<usize>]) -> (BTreeSet<usize>, BTreeSet<usize>) {
@@ -347,7 +350,7 @@ fn shared(sets: &[BTreeSet<usize>]) -> (BTreeSet<usize>, BTreeSet<usize>) {
         having.retain(|i| sets.get(*i).is_some_and(|s| s.contains(&number)));
         let worth =
             |taken: &BTreeSet<usize>, having: &BTreeSet<usize>| taken.len() * having.len().saturating_sub(1);
-        if worth(&taken, &having) > worth(&best.0, &best.1) {
+        if having.len() >= FEW && worth(&taken, &having) > worth(&best.0, &best.1) {
             best = (taken.clone(), having.clone());
         }
     }

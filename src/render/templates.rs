@@ -1,29 +1,31 @@
 //! The templates: compiled in, and replaced one by one from a folder.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use handlebars::{Handlebars, no_escape};
 use serde_json::Value;
 
-use super::{helpers, read_override};
+use super::{Layer, helpers, read_override, recursion};
 
+/// Names and texts of templates.
+type Embedded = &'static [(&'static str, &'static str)];
+
+/// The templates of each layer: those of the fields, and its own partials. One that is missing does not compile.
 macro_rules! embedded {
-    ($($name:literal),+ $(,)?) => {
-        /// Name and text of every template. One that is missing does not compile.
-        const EMBEDDED: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!("../../templates/audit/", $name, ".yaml.hbs")))),+];
+    ([$($audit:literal),*] [$($runtime:literal),*] $($field:literal),+ $(,)?) => {
+        const AUDIT: Embedded = embedded!(@ "audit" $($audit)* $($field)+);
+        const RUNTIME: Embedded = embedded!(@ "runtime" $($runtime)* $($field)+);
+    };
+    (@ $folder:literal $($name:literal)+) => {
+        &[$(($name, include_str!(concat!("../../templates/", $folder, "/", $name, ".yaml.hbs")))),+]
     };
 }
 
 embedded![
-    "shared",
-    "policy",
-    "violation",
-    "lost_default",
-    "output",
-    "incomplete",
-    "set",
+    ["shared", "policy", "violation", "lost_default", "output", "incomplete", "set"]
+    ["shared", "policy", "violation", "output", "baseline"]
     "privileged",
     "defaultAddCapabilities",
     "requiredDropCapabilities",
@@ -55,60 +57,84 @@ embedded![
 /// The registered templates.
 pub(super) struct Templates {
     registry: Handlebars<'static>,
+    /// Where each template stands, for messages.
+    places: HashMap<&'static str, String>,
 }
 
 impl Templates {
-    /// Registers the built-in templates, each replaced by `folder/audit/NAME.yaml.hbs` where that exists.
-    pub(super) fn load(folder: Option<&Path>) -> Result<Self> {
+    /// Registers a layer's built-in templates, each replaced by `folder/LAYER/NAME.yaml.hbs` where that exists.
+    pub(super) fn load(layer: Layer, folder: Option<&Path>) -> Result<Self> {
+        let embedded = embedded(layer);
+        let layer = layer.name();
         let mut registry = Handlebars::new();
+        let mut places = HashMap::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(no_escape);
         helpers::register(&mut registry);
-        for (name, built_in) in EMBEDDED {
-            let path =
-                folder.map(|f| f.join("audit").join(format!("{name}.yaml.hbs"))).filter(|p| p.exists());
+        for (name, built_in) in embedded {
+            let path = folder.map(|f| f.join(layer).join(format!("{name}.yaml.hbs"))).filter(|p| p.exists());
             let text = match &path {
                 Some(path) => read_override(path)?,
                 None => (*built_in).to_owned(),
             };
-            let place =
-                path.map_or_else(|| format!("templates/audit/{name}.yaml.hbs"), |p| p.display().to_string());
+            let place = path
+                .map_or_else(|| format!("templates/{layer}/{name}.yaml.hbs"), |p| p.display().to_string());
             registry.register_template_string(name, text.trim_end()).map_err(|e| {
                 let (line, column) = e.pos().unwrap_or((1, 1));
                 anyhow!("{place}:{line}:{column}: {}", e.reason())
             })?;
+            places.insert(*name, place);
         }
         if let Some(folder) = folder {
-            refuse_unknown(&folder.join("audit"))?;
+            refuse_unknown(folder)?;
+            if let Some((name, problem)) = recursion::endless(registry.get_templates().iter()) {
+                bail!("{}: {problem}", places.get(name.as_str()).unwrap_or(&name));
+            }
         }
-        Ok(Self { registry })
+        Ok(Self { registry, places })
     }
 
     /// Renders one template.
     pub(super) fn render(&self, name: &str, data: &Value) -> Result<String> {
         self.registry.render(name, data).map_err(|e| {
             let template = e.template_name.as_deref().unwrap_or(name);
-            let place =
-                format!("{template}.yaml.hbs:{}:{}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1));
-            anyhow!("{place}: {}", e.reason())
+            let place = self.places.get(template).map_or(template, String::as_str);
+            anyhow!("{place}:{}:{}: {}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1), e.reason())
         })
     }
 }
 
-/// A file in the folder that replaces nothing is a mistake in its name.
+fn embedded(layer: Layer) -> Embedded {
+    match layer {
+        Layer::Audit => AUDIT,
+        Layer::Runtime => RUNTIME,
+    }
+}
+
+/// A folder without a layer's folder, and a file in one that replaces nothing, are mistakes in a name.
 fn refuse_unknown(folder: &Path) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        bail!("{}: not a folder; template overrides lie in audit/ below the folder given", folder.display());
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let known = name.strip_suffix(".yaml.hbs").is_some_and(|n| EMBEDDED.iter().any(|(e, _)| *e == n));
-        if name.ends_with(".hbs") && !known {
-            bail!(
-                "{}: replaces no template; name it after a field, as in templates/audit",
-                entry.path().display()
-            );
+    let mut found = false;
+    for layer in [Layer::Audit, Layer::Runtime] {
+        let Ok(entries) = std::fs::read_dir(folder.join(layer.name())) else { continue };
+        found = true;
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let known =
+                name.strip_suffix(".yaml.hbs").is_some_and(|n| embedded(layer).iter().any(|(e, _)| *e == n));
+            if name.ends_with(".hbs") && !known {
+                bail!(
+                    "{}: replaces no template; name it after a field, as in templates/{}",
+                    entry.path().display(),
+                    layer.name()
+                );
+            }
         }
+    }
+    if !found {
+        bail!(
+            "{}: not a folder with audit/ or runtime/ in it, where template overrides lie",
+            folder.display()
+        );
     }
     Ok(())
 }

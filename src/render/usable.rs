@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::helpers::{MAX_LITERAL, quote};
 use super::pattern;
 use crate::access::{self, ACCOUNTS, AUTHENTICATED, Grants, Subjects};
+use crate::problem::is_plain;
 
 /// Longest set of names that stands in a condition; a longer one becomes a list.
 const IN_PLACE: usize = 100;
@@ -105,14 +106,16 @@ impl Parts {
     }
 }
 
-/// Can a condition hold this name? Falco takes no literal above 255 bytes, a rules file no control characters, and the
-/// name of one of our lists would be taken for that list.
+/// Can a condition hold this name? Falco takes no literal above 255 bytes and none that ends in a backslash (which
+/// takes the closing quote with it), a rules file no control characters, and the name of one of our lists would be
+/// taken for that list.
 fn expressible(name: &str) -> bool {
-    let strange = |c: char| {
-        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-    };
     let listed = name.contains("psp") && name.contains([' ', '(', ')', ',', '=']);
-    name.len() <= MAX_LITERAL && !name.is_empty() && !name.contains(strange) && !listed
+    name.len() <= MAX_LITERAL
+        && !name.ends_with('\\')
+        && !name.is_empty()
+        && name.chars().all(is_plain)
+        && !listed
 }
 
 /// The macro `name`: the event's pod may be admitted by these grants, or `or_macro` holds. `object` is the pod's place
@@ -211,7 +214,11 @@ impl Writer<'_> {
                 tests.push(format!("ka.user.groups intersects {groups}"));
             }
             Requester::Impersonated => {
-                tests.extend(in_json_list("jevt.value[/impersonatedUser/groups]", &subjects.groups, left_out))
+                tests.extend(in_json_list(
+                    "jevt.value[/impersonatedUser/groups]",
+                    &subjects.groups,
+                    left_out,
+                ));
             }
         }
         tests

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 /// Text for people: what cannot be seen, or changes how the rest is seen, is written as `\u{…}`.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_hidden(c) {

@@ -139,7 +139,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
             add(not_covered, Some(&policy.place), name, message);
         }
         for field in &policy.fields {
-            let layer = &field.layers.audit;
+            let layer = field.layers.best();
             let kind = match layer.fidelity.as_str() {
                 "undetectable" => undetectable,
                 "approximate" => approximate,

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::escape::{html, short};
-use super::model::{FieldReport, Lost, PolicyReport, Report, Totals};
+use super::model::{FieldReport, Layer, Lost, PolicyReport, Report, Totals};
 use super::pss::{Demand, Level, Standing};
 use crate::psp::Field;
 
@@ -165,7 +165,11 @@ fn warnings(page: &mut String, report: &Report) {
 
 /// The class of a field's cell.
 fn class(field: &FieldReport) -> &'static str {
-    match field.layers.audit.fidelity.as_str() {
+    class_of(&field.layers.best().fidelity)
+}
+
+fn class_of(fidelity: &str) -> &'static str {
+    match fidelity {
         "exact" => "e",
         "approximate" => "a",
         "undetectable" => "u",
@@ -357,24 +361,31 @@ fn pod_security(page: &mut String, standing: &Standing) {
 }
 
 fn field(page: &mut String, field: &FieldReport) {
-    let layer = &field.layers.audit;
-    let rules: String = layer.rules.iter().map(|rule| format!("<code>{}</code>", html(rule))).collect();
-    let reason = layer
-        .reason
-        .as_ref()
-        .map(|r| format!("<br><span class=\"soft\">{}</span>", html(r)))
-        .unwrap_or_default();
+    let named = || field.layers.named();
+    let rules: String = named()
+        .flat_map(|(_, layer)| &layer.rules)
+        .map(|rule| format!("<code>{}</code>", html(rule)))
+        .collect();
+    let detected: Vec<String> = named().map(|(name, layer)| detected(field, name, layer)).collect();
     let lost: Vec<&str> = field.lost.iter().map(|l| l.name()).collect();
     let _ = writeln!(
         page,
         "<tr><td class=\"f\"><code>{}</code></td><td><code class=\"value\">{}</code></td><td class=\"rules\">{rules}</td>\
-         <td><span class=\"cell {}\">{}</span>{reason}</td><td>{}</td></tr>",
+         <td>{}</td><td>{}</td></tr>",
         html(&field.field),
         html(&short(&field.value, WIDEST)),
-        class(field),
-        html(&layer.fidelity),
+        detected.join("<br>"),
         lost.join(", ")
     );
+}
+
+/// How faithfully one layer detects a field; which layer, where there are two.
+fn detected(field: &FieldReport, name: &str, layer: &Layer) -> String {
+    let name = if field.layers.runtime.is_some() { format!("{name} ") } else { String::new() };
+    let reason = layer.reason.as_ref();
+    let reason = reason.map(|r| format!("<br><span class=\"soft\">{}</span>", html(r))).unwrap_or_default();
+    let class = class_of(&layer.fidelity);
+    format!("{name}<span class=\"cell {class}\">{}</span>{reason}", html(&layer.fidelity))
 }
 
 fn foot(page: &mut String, report: &Report) {

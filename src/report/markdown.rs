@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::escape::{code, markdown, short};
-use super::model::{FieldReport, Lost, PolicyReport, Report};
+use super::model::{FieldReport, Layer, Lost, PolicyReport, Report};
 use super::pss::{Demand, Level, Standing};
 
 /// The most lines of changes that are shown.
@@ -69,7 +69,8 @@ fn changes(text: &mut String, report: &Report) {
 }
 
 fn row(text: &mut String, policy: &PolicyReport) {
-    let count = |fidelity: &str| policy.fields.iter().filter(|f| f.layers.audit.fidelity == fidelity).count();
+    let count =
+        |fidelity: &str| policy.fields.iter().filter(|f| f.layers.best().fidelity == fidelity).count();
     let (level, missed) = match &policy.pod_security {
         Some(standing) => {
             let missed: Vec<String> = standing.not_covered.iter().map(|n| code(&n.field)).collect();
@@ -104,28 +105,36 @@ fn details(text: &mut String, policy: &PolicyReport) {
         pod_security(text, standing);
     }
     let restricting: Vec<&FieldReport> =
-        policy.fields.iter().filter(|f| f.layers.audit.fidelity != "unrestricted").collect();
+        policy.fields.iter().filter(|f| f.layers.best().fidelity != "unrestricted").collect();
     if !restricting.is_empty() {
         text.push_str(
             "\n| field | value | alerts | fidelity | no longer |\n| --- | --- | --- | --- | --- |\n",
         );
     }
     for field in restricting {
-        let layer = &field.layers.audit;
-        let rules: Vec<String> = layer.rules.iter().map(|rule| code(rule)).collect();
+        let rules: Vec<String> =
+            field.layers.named().flat_map(|(_, layer)| &layer.rules).map(|rule| code(rule)).collect();
+        let fidelity: Vec<String> =
+            field.layers.named().map(|(name, layer)| detected(field, name, layer)).collect();
         let lost: Vec<&str> = field.lost.iter().map(|l: &Lost| l.name()).collect();
-        let reason = layer.reason.as_ref().map(|r| format!(": {}", markdown(r))).unwrap_or_default();
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {}{reason} | {} |",
+            "| {} | {} | {} | {} | {} |",
             code(&field.field),
             code(&short(&field.value, WIDEST)),
             rules.join("<br>"),
-            layer.fidelity,
+            fidelity.join("<br>"),
             lost.join(", ")
         );
     }
     text.push_str("\n</details>\n");
+}
+
+/// How faithfully one layer detects a field; which layer, where there are two.
+fn detected(field: &FieldReport, name: &str, layer: &Layer) -> String {
+    let name = if field.layers.runtime.is_some() { format!("{name}: ") } else { String::new() };
+    let reason = layer.reason.as_ref().map(|r| format!(": {}", markdown(r))).unwrap_or_default();
+    format!("{name}{}{reason}", layer.fidelity)
 }
 
 fn pod_security(text: &mut String, standing: &Standing) {

@@ -8,22 +8,24 @@ mod html;
 mod markdown;
 pub mod model;
 mod output;
+mod prediction;
 pub mod pss;
 mod sarif;
 mod text;
 
-mod prediction;
-
-pub use prediction::{exceptions, prediction};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::problem::{cut, is_plain, printable};
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Inventory;
-use crate::render::{AuditObject, Options, Rendered};
+use crate::render::{AuditObject, Layer, Options, Rendered};
 use crate::restrictions::{Mapped, map};
+pub(crate) use escape::visible;
 pub use model::Report;
-pub use output::{Format, Outputs, old_text, prepare};
+pub use output::{Format, Outputs, changes, in_colour, old_text, prepare};
+pub use prediction::{exceptions, prediction};
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +66,30 @@ pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fideli
     }
 }
 
+/// How faithfully the runtime rules detect `field` of `policy`, as far as it restricts anything.
+pub fn runtime_fidelity(policy: &Policy, mapped: &Mapped) -> Fidelity {
+    if mapped.refuses.is_none() && mapped.corrects.is_none() {
+        return Fidelity::Unrestricted;
+    }
+    if let Some(reason) = unusable(policy) {
+        return Fidelity::Undetectable(reason);
+    }
+    match (&mapped.runtime.sees, mapped.runtime.reason) {
+        (Some(_), None) => Fidelity::Exact,
+        (Some(_), Some(reason)) => Fidelity::Approximate(reason),
+        (None, reason) => Fidelity::Undetectable(reason.unwrap_or("every value is allowed").to_owned()),
+    }
+}
+
+/// How faithfully the best of the files' layers detects a field.
+pub fn best(files: &[Rendered], policy: &Policy, mapped: &Mapped, options: &Options) -> Fidelity {
+    let one = |file: &Rendered| match file.layer {
+        Layer::Audit => fidelity(policy, mapped, options.object),
+        Layer::Runtime => runtime_fidelity(policy, mapped),
+    };
+    files.iter().map(one).min().unwrap_or(Fidelity::Unrestricted)
+}
+
 /// What a log that holds only requests does not show.
 const REQUEST_LOSES: &str =
     "the request lacks what webhooks and defaults add; a patch shows only its own part";
@@ -86,16 +112,9 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
         counted(inventory.policies.len(), "policy", "policies"),
         counted(rendered.rules, "rule", "rules"),
     );
-    // what the conversion used was not passed over
-    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
-    let kinds: Vec<String> = inventory
-        .passed_over
-        .iter()
-        .filter(|(kind, _)| !read(kind))
-        .map(|(kind, n)| format!("{n} {kind}"))
-        .collect();
-    if !kinds.is_empty() {
-        let _ = write!(text, "\npassed over: {}", kinds.join(", "));
+    let others = passed_over(inventory, options);
+    if !others.is_empty() {
+        let _ = write!(text, "\npassed over: {}", kinds(&others));
     }
     match &options.access {
         None => {
@@ -119,6 +138,50 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
     text
 }
 
+/// What the runtime rules amount to, in a few lines.
+pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
+    let (mut exact, mut approximate, mut undetectable) = (0, 0, 0);
+    for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
+        for (_, mapped) in fields {
+            match runtime_fidelity(&located.policy, mapped) {
+                Fidelity::Exact => exact += 1,
+                Fidelity::Approximate(_) => approximate += 1,
+                Fidelity::Undetectable(_) => undetectable += 1,
+                Fidelity::Unrestricted => {}
+            }
+        }
+    }
+    let together = match &options.access {
+        None => "each policy alone; where pods may use several, narrow them with --namespace or an override",
+        Some(_) => "in each namespace what the policies usable there allow together, whoever made the pod",
+    };
+    format!(
+        "running containers: {}; fields: {exact} exact, {approximate} approximate, {undetectable} undetectable\n\
+         running containers are held against {together}",
+        counted(rendered.rules, "rule", "rules"),
+    )
+}
+
+/// How many objects of each kind were passed over; what the conversion used was not.
+fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usize> {
+    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
+    let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
+    kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
+}
+
+/// How many objects of which kinds; the input names the kinds.
+pub(crate) fn kinds(found: &BTreeMap<String, usize>) -> String {
+    let shown = |(kind, n): (&String, &usize)| format!("{n} {}", cut(&printable(kind), 60));
+    let mut kinds: Vec<String> = found.iter().take(MOST_KINDS).map(shown).collect();
+    if let Some(more) = found.len().checked_sub(MOST_KINDS).filter(|more| *more > 0) {
+        kinds.push(format!("and {more} more kinds"));
+    }
+    kinds.join(", ")
+}
+
+/// The most kinds to name.
+const MOST_KINDS: usize = 20;
+
 /// The kinds that say who may use a policy.
 const RBAC: [&str; 6] =
     ["ClusterRole", "ClusterRoleBinding", "Namespace", "Role", "RoleBinding", "ServiceAccount"];
@@ -136,7 +199,8 @@ pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
         if let Some(reason) = unusable(policy) {
             let _ = writeln!(text, "unusable: {reason}");
         }
-        let mut rows = vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "NO LONGER"].map(str::to_owned)];
+        let mut rows =
+            vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "RUNTIME", "NO LONGER"].map(str::to_owned)];
         rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), object)));
         text.push_str(&table(&rows));
         text.push('\n');
@@ -144,7 +208,7 @@ pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
     text
 }
 
-fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [String; 5] {
+fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [String; 6] {
     let fidelity = fidelity(policy, mapped, object);
     let detected = !matches!(fidelity, Fidelity::Undetectable(_) | Fidelity::Unrestricted);
     let alerts = match (&mapped.refuses, &mapped.corrects) {
@@ -156,15 +220,28 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
     };
     let lost: Vec<&str> = model::lost(mapped).into_iter().map(model::Lost::name).collect();
     let lost = if lost.is_empty() { "-".to_owned() } else { lost.join(", ") };
-    [field.name().to_owned(), mapped.value.clone(), alerts, fidelity.name().to_owned(), lost]
+    let runtime = runtime_fidelity(policy, mapped).name();
+    [
+        field.name().to_owned(),
+        mapped.value.clone(),
+        alerts,
+        fidelity.name().to_owned(),
+        runtime.to_owned(),
+        lost,
+    ]
 }
 
 /// Rows in columns; control characters of manifests do not reach the terminal.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    table_within(rows, WIDEST)
+}
+
+/// The same with cells of at most `widest` characters.
+fn table_within<const N: usize>(rows: &[[String; N]], widest: usize) -> String {
     let clean = |cell: &str| -> String {
-        let cell: String = cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        if cell.chars().count() > WIDEST {
-            cell.chars().take(WIDEST - 1).chain(['…']).collect()
+        let cell: String = cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
+        if cell.chars().count() > widest {
+            cell.chars().take(widest.saturating_sub(1)).chain(['…']).collect()
         } else {
             cell
         }

@@ -3,13 +3,13 @@
 //! It holds no time, host or path but those that the user typed, so the same input gives the same bytes. Its schema is
 //! `schemas/report.schema.json`; [`VERSION`] changes when a reader of the old schema could not read the new one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::diff::Diff;
 use super::pss::{self, Standing};
-use super::{Fidelity, fidelity};
+use super::{Fidelity, fidelity, runtime_fidelity};
 use crate::problem::{Place, Problem};
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
@@ -152,6 +152,9 @@ impl Scope {
                 words.push(format!("{what} {}", names.join(", ")));
             }
         }
+        if !self.guess {
+            words.insert(0, "those whom RBAC lets use the policy".to_owned());
+        }
         if words.is_empty() { "every pod".to_owned() } else { words.join("; ") }
     }
 }
@@ -200,6 +203,71 @@ pub struct Layer {
     /// Why it is not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl Layers {
+    /// The layer that detects the field more faithfully; of two alike, audit.
+    pub fn best(&self) -> &Layer {
+        const ORDER: [&str; 3] = ["exact", "approximate", "undetectable"];
+        let rank = |layer: &Layer| ORDER.iter().position(|word| *word == layer.fidelity).unwrap_or(3);
+        self.runtime.as_ref().filter(|runtime| rank(runtime) < rank(&self.audit)).unwrap_or(&self.audit)
+    }
+
+    /// Both layers' names in words, with what they detect, where there is something to tell.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &Layer)> {
+        let audit = ("audit", &self.audit);
+        std::iter::once(audit).chain(self.runtime.as_ref().map(|layer| ("runtime", layer)))
+    }
+}
+
+impl Layer {
+    fn new(rules: Vec<String>, fidelity: Fidelity) -> Self {
+        let word = match &fidelity {
+            Fidelity::Unrestricted => "unrestricted",
+            other => other.name(),
+        };
+        Self {
+            rules,
+            fidelity: word.to_owned(),
+            reason: match fidelity {
+                Fidelity::Approximate(reason) => Some(reason.to_owned()),
+                Fidelity::Undetectable(reason) => Some(reason),
+                Fidelity::Exact | Fidelity::Unrestricted => None,
+            },
+        }
+    }
+}
+
+/// Why a report of runtime rules alone shows none for the audit log.
+const NOT_MADE: &str = "no rules for the audit log were made";
+
+/// The names of the rules that were made.
+struct RuleNames<'a> {
+    /// Those for the audit log; none: no such file.
+    audit: Option<HashSet<&'a str>>,
+    /// Those for running containers, by policy and field; a rule may stand for several policies together.
+    runtime: Option<HashMap<(&'a str, &'a str), Vec<&'a str>>>,
+}
+
+impl<'a> RuleNames<'a> {
+    fn new(files: &'a [Rendered]) -> Self {
+        let of = |layer: render::Layer| files.iter().find(|file| file.layer == layer);
+        let names = |file: &'a Rendered| file.text.lines().filter_map(|line| line.strip_prefix("- rule: "));
+        let runtime = of(render::Layer::Runtime).map(|file| {
+            let mut by_field: HashMap<_, Vec<&str>> = HashMap::new();
+            for name in names(file) {
+                let parts = name
+                    .strip_prefix("PSP ")
+                    .and_then(|rest| rest.strip_suffix(") System Activity"))
+                    .and_then(|rest| rest.split_once(" Violation ("));
+                for policy in parts.iter().flat_map(|(policies, _)| policies.split('+')) {
+                    by_field.entry((policy, parts.map_or("", |(_, field)| field))).or_default().push(name);
+                }
+            }
+            by_field
+        });
+        Self { audit: of(render::Layer::Audit).map(|file| names(file).collect()), runtime }
+    }
 }
 
 /// What admission did and no detection can.
@@ -256,17 +324,20 @@ pub fn lost(mapped: &Mapped) -> Vec<Lost> {
 
 impl Report {
     /// The report of a conversion.
-    pub fn new(inventory: &Inventory, rendered: &Rendered, options: &Options, changes: Option<Diff>) -> Self {
-        let rules: HashSet<&str> =
-            rendered.text.lines().filter_map(|line| line.strip_prefix("- rule: ")).collect();
-        let mut totals =
-            Totals { policies: inventory.policies.len(), rules: rendered.rules, ..Totals::default() };
+    pub fn new(inventory: &Inventory, files: &[Rendered], options: &Options, changes: Option<Diff>) -> Self {
+        let rules = RuleNames::new(files);
+        let mut totals = Totals {
+            policies: inventory.policies.len(),
+            rules: files.iter().map(|file| file.rules).sum(),
+            ..Totals::default()
+        };
         let mut policies = Vec::with_capacity(inventory.policies.len());
-        for (located, (_, mapped)) in inventory.policies.iter().zip(&rendered.policies) {
+        let mapped = files.first().map(|file| file.policies.as_slice()).unwrap_or_default();
+        for (located, (_, mapped)) in inventory.policies.iter().zip(mapped) {
             let report = policy(located, mapped, &rules, options);
             totals.unusable += usize::from(report.unusable.is_some());
             for field in &report.fields {
-                match field.layers.audit.fidelity.as_str() {
+                match field.layers.best().fidelity.as_str() {
                     "exact" => totals.exact += 1,
                     "approximate" => totals.approximate += 1,
                     "undetectable" => totals.undetectable += 1,
@@ -281,7 +352,7 @@ impl Report {
             options: settings(options),
             totals,
             policies,
-            passed_over: inventory.passed_over.clone(),
+            passed_over: super::passed_over(inventory, options),
             warnings: inventory.warnings.iter().map(Remark::from).collect(),
             changes,
         }
@@ -314,7 +385,7 @@ fn settings(options: &Options) -> Settings {
 fn policy(
     located: &Located,
     mapped: &[(Field, Mapped)],
-    rules: &HashSet<&str>,
+    rules: &RuleNames<'_>,
     options: &Options,
 ) -> PolicyReport {
     let policy = &located.policy;
@@ -341,7 +412,7 @@ fn scope(policy: &Policy, options: &Options) -> Scope {
         },
         exclude_namespaces: options.exclude_namespaces.clone(),
         images: render::listed_in(policy, render::IMAGES),
-        guess: true,
+        guess: options.access.is_none(),
     }
 }
 
@@ -349,7 +420,7 @@ fn field(
     located: &Located,
     field: Field,
     mapped: &Mapped,
-    rules: &HashSet<&str>,
+    rules: &RuleNames<'_>,
     options: &Options,
 ) -> FieldReport {
     let policy = &located.policy;
@@ -370,23 +441,19 @@ fn field(
         corrected: mapped.corrects.clone(),
         note: mapped.note.clone(),
         layers: Layers {
-            audit: Layer {
-                rules: violation
-                    .into_iter()
-                    .chain(lost_default)
-                    .filter(|name| rules.contains(name.as_str()))
-                    .collect(),
-                fidelity: match &fidelity {
-                    Fidelity::Unrestricted => "unrestricted".to_owned(),
-                    other => other.name().to_owned(),
-                },
-                reason: match fidelity {
-                    Fidelity::Approximate(reason) => Some(reason.to_owned()),
-                    Fidelity::Undetectable(reason) => Some(reason),
-                    Fidelity::Exact | Fidelity::Unrestricted => None,
-                },
+            audit: match &rules.audit {
+                Some(names) => {
+                    let named = violation.into_iter().chain(lost_default);
+                    Layer::new(named.filter(|name| names.contains(name.as_str())).collect(), fidelity)
+                }
+                None if fidelity == Fidelity::Unrestricted => Layer::new(Vec::new(), fidelity),
+                None => Layer::new(Vec::new(), Fidelity::Undetectable(NOT_MADE.to_owned())),
             },
-            runtime: None,
+            runtime: rules.runtime.as_ref().map(|names| {
+                let key = (policy.name.as_str(), field.name());
+                let named = names.get(&key).into_iter().flatten().map(|name| (*name).to_owned());
+                Layer::new(named.collect(), runtime_fidelity(policy, mapped))
+            }),
         },
         lost: lost(mapped),
     }

@@ -16,16 +16,21 @@ use crate::write;
 pub use crate::cli::ReportFormat as Format;
 
 /// What the user asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Outputs<'a> {
     /// Formats, files and what to compare.
     pub reporting: &'a Reporting,
-    /// Where the rules go; none: standard output.
-    pub rules: Option<&'a Path>,
-    /// The rules already there: see [`old_text`].
-    pub old: Option<&'a str>,
+    /// For each rules file, where it goes (none: standard output), and the rules already there: see [`old_text`].
+    pub files: Vec<(Option<&'a Path>, Option<&'a str>)>,
     /// Overwrite files that the program did not write?
     pub force: bool,
+}
+
+impl Outputs<'_> {
+    /// The folder of the rules; none: standard output.
+    fn folder(&self) -> Option<&Path> {
+        self.files.iter().find_map(|(path, _)| *path).map(|path| path.parent().unwrap_or(Path::new("")))
+    }
 }
 
 impl Format {
@@ -66,7 +71,7 @@ pub fn old_text(path: &Path) -> Option<String> {
 /// Reports ready to be written, and what changes.
 pub struct Prepared<'a> {
     outputs: Outputs<'a>,
-    rendered: &'a Rendered,
+    rendered: &'a [Rendered],
     diff: Option<Diff>,
     texts: Vec<(Target, String)>,
 }
@@ -78,19 +83,21 @@ pub struct Prepared<'a> {
 /// contradict each other.
 pub fn prepare<'a>(
     inventory: &Inventory,
-    rendered: &'a Rendered,
+    rendered: &'a [Rendered],
     options: &Options,
     outputs: Outputs<'a>,
 ) -> Result<Prepared<'a>> {
     let reporting = outputs.reporting;
-    let diff = changes(rendered, &outputs)?;
+    let replaces = outputs.files.iter().any(|(_, old)| old.is_some()) || !reporting.tuning.is_empty();
+    let old = outputs.files.iter().map(|(_, old)| *old);
+    let diff = replaces.then(|| changes(rendered, old, &reporting.tuning)).transpose()?;
     let mut texts = Vec::new();
     if !reporting.report.is_empty() {
         if let Some(file) = &reporting.report_file {
             if reporting.report.len() > 1 {
                 bail!("--report-file: takes one report; give one --report, or leave the file out");
             }
-            if file.as_os_str() == "-" && outputs.rules.is_none() {
+            if file.as_os_str() == "-" && outputs.folder().is_none() {
                 bail!("--report-file -: the rules go to standard output; send them elsewhere with -o");
             }
         }
@@ -138,30 +145,40 @@ enum Target {
 }
 
 fn target(format: Format, outputs: &Outputs<'_>) -> Target {
-    match (&outputs.reporting.report_file, outputs.rules, format.file_name()) {
+    match (&outputs.reporting.report_file, outputs.folder(), format.file_name()) {
         (Some(file), Some(_), _) if file.as_os_str() == "-" => Target::Stdout,
         (Some(file), _, _) if file.as_os_str() != "-" => Target::File(file.clone()),
-        (_, Some(rules), Some(name)) => Target::File(rules.parent().unwrap_or(Path::new("")).join(name)),
+        (_, Some(folder), Some(name)) => Target::File(folder.join(name)),
         _ => Target::Stderr,
     }
 }
 
-/// What changes against the rules already there, and for tuning files.
-fn changes(rendered: &Rendered, outputs: &Outputs<'_>) -> Result<Option<Diff>> {
+/// What the rules change against those already there, and what tuning files would lose by it. Without any rules there,
+/// they are held against themselves, for the sake of the tuning files.
+///
+/// # Errors
+/// A tuning file that cannot be read.
+pub fn changes<'a>(
+    rendered: &[Rendered],
+    old: impl Iterator<Item = Option<&'a str>>,
+    tuning: &[PathBuf],
+) -> Result<Diff> {
     let mut texts = Vec::new();
-    for path in &outputs.reporting.tuning {
+    for path in tuning {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).with_context(|| format!("{name}: cannot be read"))?;
         texts.push((name, text));
     }
     let tuning: Vec<Tuning<'_>> = texts.iter().map(|(name, text)| Tuning { name, text }).collect();
-    let old = outputs.old.or((!tuning.is_empty()).then_some(rendered.text.as_str()));
-    Ok(old.map(|old| compare(old, &rendered.text, &tuning)))
+    // Falco loads all layers as one
+    let new: String = rendered.iter().map(|file| file.text.as_str()).collect();
+    let old: Vec<&str> = old.flatten().collect();
+    Ok(compare(if old.is_empty() { new.clone() } else { old.concat() }.as_str(), &new, &tuning))
 }
 
-fn tell(diff: &Diff, rendered: &Rendered, outputs: &Outputs<'_>, err: &mut dyn Write) -> Result<()> {
+fn tell(diff: &Diff, rendered: &[Rendered], outputs: &Outputs<'_>, err: &mut dyn Write) -> Result<()> {
     let reporting = outputs.reporting;
-    if outputs.old.is_some() {
+    if outputs.files.iter().any(|(_, old)| old.is_some()) {
         writeln!(err, "changes: {}", diff.headline())?;
     }
     if !reporting.diff {
@@ -173,20 +190,21 @@ fn tell(diff: &Diff, rendered: &Rendered, outputs: &Outputs<'_>, err: &mut dyn W
     for line in diff.lines() {
         writeln!(err, "  {}", super::escape::visible(&line))?;
     }
-    if let (Some(old), Some(path)) = (outputs.old, outputs.rules) {
-        let name = path.display().to_string();
-        err.write_all(unified(old, &rendered.text, &name, in_colour(reporting.color)).as_bytes())?;
+    let colour = in_colour(reporting.color, io::stderr().is_terminal());
+    for ((path, old), rendered) in outputs.files.iter().zip(rendered) {
+        if let (Some(old), Some(path)) = (old, path) {
+            let name = path.display().to_string();
+            err.write_all(unified(old, &rendered.text, &name, colour).as_bytes())?;
+        }
     }
     Ok(())
 }
 
 /// Colour: as the user says, else on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
-fn in_colour(colour: Colour) -> bool {
+pub fn in_colour(colour: Colour, terminal: bool) -> bool {
     match colour {
         Colour::Always => true,
         Colour::Never => false,
-        Colour::Auto => {
-            io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        }
+        Colour::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     }
 }

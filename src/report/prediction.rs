@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{counted, table};
+use super::{counted, table_within};
 use crate::predict::{Alert, Finding, Prediction, Workload};
 
 /// What would alert, in one line, and the workloads with the most pods, `most` rows at most.
@@ -14,13 +14,20 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize) -> String {
         of(prediction.findings.len(), prediction.workloads, "workload", "workloads"),
         counted(prediction.pods, "pod", "pods"),
     );
+    if prediction.admitted > 0 {
+        let _ = write!(
+            text,
+            "\n{} passed PodSecurityPolicy admission, which has filled in already what Lost Default would tell of",
+            counted(prediction.admitted, "pod", "pods"),
+        );
+    }
     let rows = rows(prediction);
     if rows.is_empty() {
         return text;
     }
     let mut shown = vec![["PODS", "WORKLOAD", "POLICY", "ALERTS"].map(str::to_owned)];
     shown.extend(rows.iter().take(most).cloned());
-    let _ = write!(text, "\n{}", table(&shown).trim_end());
+    let _ = write!(text, "\n{}", table_within(&shown, 300).trim_end());
     if let more @ 1.. = rows.len().saturating_sub(most) {
         let _ = write!(text, "\n  {more} more rows: --predict shows them all");
     }
@@ -38,7 +45,7 @@ fn of(n: usize, all: usize, one: &str, many: &str) -> String {
 /// The workloads by the number of their pods.
 fn sorted<'a, 'p>(prediction: &'a Prediction<'p>) -> Vec<(&'a Workload, &'a Finding<'p>)> {
     let mut findings: Vec<_> = prediction.findings.iter().collect();
-    findings.sort_by(|(_, left), (_, right)| right.pods.cmp(&left.pods));
+    findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.pods));
     findings
 }
 

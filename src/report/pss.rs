@@ -221,7 +221,10 @@ const CONTROLS: [Control; 19] = [
     row(Level::Restricted, "runAsNonRoot", "runAsNonRoot: true", true, |p| {
         if never_root(p) { Made::Filled } else { Made::Open }
     }),
-    row(Level::Restricted, "runAsUser", "no runAsUser 0", true, |p| refused(never_root(p))),
+    // admission looked at what containers ran as, the level also at a pod's value that all of them override
+    row(Level::Restricted, "runAsUser", "no runAsUser 0, not even where it is overridden", true, |p| {
+        if never_root(p) { Made::Filled } else { Made::Open }
+    }),
     row(
         Level::Restricted,
         "seccompProfile_restricted",
@@ -388,6 +391,7 @@ fn lets_through(field: Field, policy: &Policy, level: Level) -> Option<&'static 
                 "the level lets any of the usual 13 be added"
             })
         }
+        // types that no policy can list (image, and storageos as admission spells it) are left out of account
         Field::Volumes => {
             let covered = if level == Level::Restricted {
                 allows_all(&RESTRICTED_VOLUMES)
@@ -401,7 +405,10 @@ fn lets_through(field: Field, policy: &Policy, level: Level) -> Option<&'static 
         Field::RunAsUser => Some("no level knows ranges of ids"),
         Field::RunAsGroup | Field::SupplementalGroups | Field::FsGroup => Some("no level looks at groups"),
         Field::SeLinux => Some("the level fixes no level and no single type"),
-        Field::AllowedUnsafeSysctls => None,
+        Field::AllowedUnsafeSysctls => {
+            let knows = |name: &&str| matches_any(&spec.allowed_unsafe_sysctls, name);
+            (!SAFE_SINCE.iter().all(knows)).then_some("the level allows sysctls that became safe since")
+        }
         Field::ForbiddenSysctls => {
             let safe = SAFE.iter().chain(&SAFE_SINCE);
             let forbids = safe.into_iter().any(|name| matches_any(&spec.forbidden_sysctls, name));
@@ -456,12 +463,22 @@ mod tests {
         assert_eq!(restricted.label, "pod-security.kubernetes.io/enforce: restricted");
         assert_eq!(
             controls(&restricted.pods_must_set),
-            ["allowPrivilegeEscalation", "runAsNonRoot", "capabilities_restricted"]
+            ["allowPrivilegeEscalation", "runAsNonRoot", "runAsUser", "capabilities_restricted"]
         );
         assert_eq!(controls(&restricted.refuses_more), ["seLinuxOptions", "hostProbesAndHostLifecycle"]);
         assert_eq!(restricted.next, None);
         let missed: Vec<&str> = restricted.not_covered.iter().map(|n| n.field.as_str()).collect();
-        assert_eq!(missed, ["allowedCapabilities", "supplementalGroups", "fsGroup", "seccomp", "apparmor"]);
+        assert_eq!(
+            missed,
+            [
+                "allowedCapabilities",
+                "supplementalGroups",
+                "fsGroup",
+                "allowedUnsafeSysctls",
+                "seccomp",
+                "apparmor"
+            ]
+        );
     }
 
     #[test]

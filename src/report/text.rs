@@ -12,8 +12,8 @@ const WIDTH: usize = 110;
 /// The report as text.
 pub(super) fn render(report: &Report) -> String {
     let totals = &report.totals;
-    let mut text =
-        format!("What becomes of {} PodSecurityPolicies, {}\n\n", totals.policies, report.generator);
+    let policies = if totals.policies == 1 { "PodSecurityPolicy" } else { "PodSecurityPolicies" };
+    let mut text = format!("What becomes of {} {policies}, {}\n\n", totals.policies, report.generator);
     let _ = writeln!(
         text,
         "{} rules. Fields: {} exact, {} approximate, {} undetectable, {} unrestricted.",
@@ -51,7 +51,7 @@ fn overview(text: &mut String, policies: &[PolicyReport]) {
     let _ = writeln!(text, "{:width$}  CLOSEST LEVEL  EXACT  APPROXIMATE  UNDETECTABLE", "POLICY");
     for policy in policies {
         let count =
-            |fidelity: &str| policy.fields.iter().filter(|f| f.layers.audit.fidelity == fidelity).count();
+            |fidelity: &str| policy.fields.iter().filter(|f| f.layers.best().fidelity == fidelity).count();
         let level = match &policy.pod_security {
             Some(standing) => standing.level.name(),
             None => "unusable",
@@ -89,8 +89,12 @@ fn policy(text: &mut String, policy: &PolicyReport) {
         }
     }
     for field in &policy.fields {
-        if let Some(reason) = &field.layers.audit.reason {
-            line(text, &format!("{} {}", field.layers.audit.fidelity, field.field), &visible(reason));
+        for (layer, detected) in field.layers.named() {
+            if let Some(reason) = &detected.reason {
+                let source =
+                    if field.layers.runtime.is_some() { format!(" ({layer})") } else { String::new() };
+                line(text, &format!("{} {}{source}", detected.fidelity, field.field), &visible(reason));
+            }
         }
     }
     if let Some(standing) = &policy.pod_security {

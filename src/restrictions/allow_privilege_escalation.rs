@@ -1,13 +1,25 @@
 //! `allowPrivilegeEscalation`: may a process gain more privileges than its parent?
 
-use super::{Mapped, allowed_or_not};
+use super::{Mapped, Sight, allowed_or_not, root_allowed};
 use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.allow_privilege_escalation;
     // the default has the first word (`mutateContainer`)
     let filled = policy.spec.default_allow_privilege_escalation.or((!allowed).then_some(false));
+    let runtime = match (allowed, root_allowed(policy)) {
+        (true, _) => Sight::undetectable("pods may ask for it, and the kernel's events do not show which did"),
+        (false, true) => {
+            Sight::undetectable("root is allowed, and Falco does not know who a process was before it became root")
+        }
+        (false, false) => Sight::approximate(
+            true,
+            "process that becomes root by a set-id program or call",
+            "set-id programs are known by their names, and a container that started as root looks the same",
+        ),
+    };
     Mapped::value(allowed_or_not(allowed))
+        .runtime(runtime)
         .refuses(!allowed, "container that allows privilege escalation")
         .corrects(
             filled.is_some(),

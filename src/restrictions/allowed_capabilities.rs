@@ -1,7 +1,25 @@
 //! `allowedCapabilities`: which capabilities may containers add?
 
-use super::{Mapped, listed, whole_strings};
+use super::{Mapped, Sight, capabilities, listed, whole_strings};
 use crate::psp::Policy;
+
+/// What containerd, CRI-O and Docker give to a container that asks for nothing.
+const DEFAULT: [&str; 14] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "NET_RAW",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let spec = &policy.spec;
@@ -12,8 +30,26 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     names.dedup();
     let sentence =
         if names.is_empty() { "container that adds a capability".to_owned() } else { format!("container that adds a capability other than {}", listed(&names)) };
+    // nothing is out of bounds for who may add all
+    let bounded = !any && !names.iter().any(|n| n == "ALL");
+    let own = DEFAULT.map(str::to_owned);
+    let held = capabilities(own.iter().chain(&names));
+    let runtime = if bounded {
+        Sight::approximate(
+            true,
+            format!("process with a capability beyond the container runtime's own{}", or_named(&names)),
+            "what the container runtime gives by itself is no sign of a pod that asked for it; root alone holds what was added",
+        )
+    } else {
+        Sight::undetectable("pods may add every capability")
+    };
     Mapped::value(if any { "any".to_owned() } else { listed(&names) })
         .refuses(!any, sentence)
+        .runtime(runtime.with("held", held))
         .with("none", names.is_empty())
         .with("names", whole_strings(names.iter().map(String::as_str)))
+}
+
+fn or_named(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(" and {}", listed(names)) }
 }

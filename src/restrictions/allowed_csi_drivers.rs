@@ -1,6 +1,6 @@
 //! `allowedCSIDrivers`: which inline CSI drivers may pods use?
 
-use super::{Mapped, listed, whole_strings};
+use super::{Mapped, Sight, listed, whole_strings};
 use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
@@ -9,6 +9,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let value = if drivers.is_empty() { "any".to_owned() } else { listed(drivers) };
     let mapped = Mapped::value(value)
         .refuses(type_allowed && !drivers.is_empty(), format!("inline CSI driver other than {}", listed(drivers)))
+        .runtime(Sight::undetectable("a mount shows that a volume is CSI's, not by which driver"))
         .with("drivers", whole_strings(drivers.iter().map(String::as_str)));
     if type_allowed { mapped } else { mapped.note("csi is no allowed volume type: see volumes") }
 }

@@ -1,7 +1,8 @@
 //! `allowedHostPaths`: which paths of the node may pods mount, and how?
 
-use super::Mapped;
+use super::{Mapped, Sight, one_line};
 use crate::psp::Policy;
+use crate::psp::policy::HostPath;
 use crate::render::pattern::json_text;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
@@ -26,9 +27,32 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         paths.iter().filter(|p| !p.read_only).flat_map(|p| at_or_below(&p.path_prefix)).collect();
     let value = if paths.is_empty() { "any".to_owned() } else { words.join(", ") };
     let mapped = Mapped::value(value)
+        .runtime(mounts(policy, type_allowed && !paths.is_empty(), &words))
         .refuses(type_allowed && !paths.is_empty(), format!("host path other than {}", words.join(", ")))
         .with("allowed", allowed)
         .with("writable", writable)
         .with("read_only", paths.iter().any(|p| p.read_only));
     if type_allowed { mapped } else { mapped.note("hostPath is no allowed volume type: see volumes") }
+}
+
+/// Mounts outside the allowed paths, or writable where they must not be.
+fn mounts(policy: &Policy, restricted: bool, words: &[String]) -> Sight {
+    let paths = &policy.spec.allowed_host_paths;
+    let root = |p: &&HostPath| p.path_prefix.trim_end_matches('/').is_empty();
+    // at or below: as a mount's source, without its first slash, up to the colon after it
+    let within = |read_only: bool| -> Vec<String> {
+        let prefixes = paths.iter().filter(|p| read_only || !p.read_only).map(|p| p.path_prefix.trim_matches('/'));
+        let writable = prefixes.filter(|p| !p.is_empty() && one_line(p));
+        writable.flat_map(|p| [format!("{p}/"), format!("{p}:")]).collect()
+    };
+    let writable_root = paths.iter().filter(root).any(|p| !p.read_only);
+    Sight::approximate(
+        restricted && !writable_root,
+        format!("mounted host path other than {}", words.join(", ")),
+        "a host path is what comes from none of the kubelet's and the container runtime's folders; one mounted by subPath is not seen",
+    )
+    .with("bounded", !paths.iter().any(|p| root(&p)))
+    .with("read_only", paths.iter().any(|p| p.read_only))
+    .with("within", within(true))
+    .with("writable", within(false))
 }

@@ -1,6 +1,6 @@
 //! `allowedProcMountTypes`: may containers see `/proc` unmasked?
 
-use super::{Mapped, listed};
+use super::{Mapped, Sight, listed};
 use crate::psp::Policy;
 use crate::psp::admission::allowed_proc_mounts;
 
@@ -9,6 +9,14 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let lists = |wanted: &str| types.iter().any(|t| t == wanted);
     let (masked, unmasked) = (lists("Default"), lists("Unmasked"));
     Mapped::value(listed(&types))
+        .runtime(match (masked, unmasked) {
+            (true, _) => Sight::approximate(
+                !unmasked,
+                "access to paths that the default proc mount hides or protects",
+                "shows the use of such a path, not the mount; a masked path can be opened, too, and is empty then",
+            ),
+            (false, _) => Sight::undetectable("a masked /proc is what every container has"),
+        })
         .refuses(!masked || !unmasked, format!("proc mount type other than {}", listed(&types)))
         .with("masked", masked)
         .with("unmasked", unmasked)

@@ -1,6 +1,6 @@
 //! The AppArmor annotations: which profiles may containers use, and which did they get?
 
-use super::{Mapped, profile_texts, whole_strings};
+use super::{Mapped, Sight, profile_texts, whole_strings};
 use crate::psp::Policy;
 use crate::psp::admission::Profiles;
 
@@ -24,6 +24,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             default.is_some() && !unset_refused,
             format!("AppArmor profile unset, which the policy set to {unset}"),
         )
+        .runtime(Sight::undetectable("Falco has no field for a process's AppArmor profile"))
         .with("unset_refused", unset_refused)
         .with("profiles", profile_texts(names.iter().copied()))
         // an empty annotation counts as unset

@@ -1,11 +1,12 @@
 //! `defaultAddCapabilities`: which capabilities did admission add to every container?
 
-use super::{Mapped, listed};
+use super::{Mapped, Sight, listed};
 use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let names = &policy.spec.default_add_capabilities;
     Mapped::value(listed(names))
         .corrects(!names.is_empty(), format!("container that neither adds nor drops {}, which the policy added", listed(names)))
+        .runtime(Sight::undetectable("a process without a capability may never have been given it"))
         .with("names", names.clone())
 }

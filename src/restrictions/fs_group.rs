@@ -1,9 +1,10 @@
 //! `fsGroup`: which group may own a pod's volumes?
 
-use super::{Mapped, ids};
+use super::{Mapped, Sight, ids};
 use crate::psp::Policy;
 use crate::render::pattern::MAX_ID;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     ids(&policy.spec.fs_group, "fsGroup", MAX_ID)
+        .runtime(Sight::undetectable("the kubelet sets a volume's group before the container starts"))
 }

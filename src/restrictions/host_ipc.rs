@@ -1,9 +1,10 @@
 //! `hostIPC`: may pods share the node's IPC?
 
-use super::{Mapped, allowed_or_not};
+use super::{Mapped, Sight, allowed_or_not};
 use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.host_ipc;
     Mapped::value(allowed_or_not(allowed)).refuses(!allowed, "pod sharing the node's IPC")
+        .runtime(Sight::exact(!allowed, "container sharing the node's IPC"))
 }

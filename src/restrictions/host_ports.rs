@@ -1,6 +1,6 @@
 //! `hostPorts`: which ports of the node may containers bind?
 
-use super::{Mapped, covers, ranges_data, ranges_listed};
+use super::{Mapped, Sight, covers, ranges_data, ranges_listed};
 use crate::psp::Policy;
 use crate::psp::policy::Range;
 use crate::render::pattern::MAX_PORT;
@@ -11,7 +11,19 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         policy.spec.host_ports.iter().copied().filter(|r| r.min <= r.max && r.max > 0 && r.min <= MAX_PORT).collect();
     let allowed = ranges_listed(&policy.spec.host_ports);
     let sentence = if usable.is_empty() { "host port in use".into() } else { format!("host port outside {allowed}") };
-    Mapped::value(allowed)
+    Mapped::value(allowed.clone())
+        .runtime(
+            Sight::approximate(
+                !covers(&usable, 1, MAX_PORT),
+                if usable.is_empty() {
+                    "container on the node's network that listens on a port".to_owned()
+                } else {
+                    format!("container on the node's network that listens outside {allowed}")
+                },
+                "shows TCP sockets of pods on the node's network, declared or not; forwarded ports are not seen",
+            )
+            .with("ranges", ranges_data(&usable)),
+        )
         .refuses(!covers(&usable, 1, MAX_PORT), sentence)
         .with("none", usable.is_empty())
         .with("ranges", ranges_data(&usable))

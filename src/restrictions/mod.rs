@@ -63,6 +63,41 @@ pub struct Mapped {
     pub alerts_as: Option<Field>,
     /// What the template needs beyond that.
     pub data: Map<String, Value>,
+    /// What the kernel's events show of it.
+    pub runtime: Sight,
+}
+
+/// What the kernel's events and the containers' metadata show of one field.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Sight {
+    /// What the runtime rule alerts on, as a sentence about the container; `None`: there is no rule.
+    pub sees: Option<String>,
+    /// How the rule differs from what the policy says, or why there is none; `None`: it does not differ.
+    pub reason: Option<&'static str>,
+    /// What the runtime template needs beyond that.
+    pub data: Map<String, Value>,
+}
+
+impl Sight {
+    /// A rule, if the policy restricts the field, that sees just what the policy says.
+    fn exact(restricted: bool, sentence: impl Into<String>) -> Self {
+        Self { sees: restricted.then(|| short(&sentence.into())), ..Self::default() }
+    }
+
+    /// A rule, if the policy restricts the field, that may be off as `reason` says.
+    fn approximate(restricted: bool, sentence: impl Into<String>, reason: &'static str) -> Self {
+        Self { reason: restricted.then_some(reason), ..Self::exact(restricted, sentence) }
+    }
+
+    /// No rule.
+    fn undetectable(reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..Self::default() }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.data.insert(key.to_owned(), value.into());
+        self
+    }
 }
 
 impl Mapped {
@@ -90,14 +125,9 @@ impl Mapped {
         self
     }
 
-    /// Length of the longest text in the template's data, in bytes.
-    pub fn longest(&self) -> Option<usize> {
-        self.data
-            .values()
-            .flat_map(|v| v.as_array().into_iter().flatten())
-            .filter_map(Value::as_str)
-            .map(str::len)
-            .max()
+    fn runtime(mut self, sight: Sight) -> Self {
+        self.runtime = sight;
+        self
     }
 }
 
@@ -116,6 +146,20 @@ fn short(text: &str) -> String {
 /// A boolean field that forbids when false.
 fn allowed_or_not(allowed: bool) -> &'static str {
     if allowed { "allowed" } else { "not allowed" }
+}
+
+/// Does the text stand on a line of YAML as it is? No path or name that does not is allowed at run time.
+fn one_line(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'))
+}
+
+/// The names that a capability can have.
+fn capabilities<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let possible = |n: &&String| !n.is_empty() && n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let mut names: Vec<String> = names.into_iter().filter(possible).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Names in words: `a, b`, or `none`.
@@ -144,6 +188,16 @@ fn covers(ranges: &[Range], from: i64, max: i64) -> bool {
     reached > max
 }
 
+/// May a container under this policy run as root?
+fn root_allowed(policy: &Policy) -> bool {
+    let user = &policy.spec.run_as_user;
+    match user.rule {
+        IdRule::RunAsAny => true,
+        IdRule::MustRunAsNonRoot => false,
+        IdRule::MustRunAs | IdRule::MayRunAs => user.ranges.iter().any(|r| r.contains(0)),
+    }
+}
+
 /// Whole JSON strings, each with its closing quote, as the API server writes them.
 fn whole_strings<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
     names.into_iter().map(|name| format!("{}\"", json_text(name))).collect()
@@ -164,6 +218,19 @@ fn profile_texts<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     texts.sort();
     texts.dedup();
     texts
+}
+
+/// What processes show of a strategy over ids. Where every id is allowed, nothing is left to see.
+fn ids_sight(strategy: &IdStrategy, what: &str, refuses: bool, reason: &'static str) -> Sight {
+    if !refuses {
+        return Sight::undetectable("every id is allowed, and a pod's own choice looks like the policy's");
+    }
+    Sight::approximate(
+        true,
+        format!("process with a {what} outside {}", ranges_listed(&strategy.ranges)),
+        reason,
+    )
+    .with("ranges", ranges_data(&strategy.ranges))
 }
 
 /// The common part of the four strategies over ids. `max` is the largest id that the API server accepts.

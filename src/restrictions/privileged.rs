@@ -1,9 +1,10 @@
 //! `privileged`: may containers be privileged, or Windows host processes?
 
-use super::{Mapped, allowed_or_not};
+use super::{Mapped, Sight, allowed_or_not};
 use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.privileged;
     Mapped::value(allowed_or_not(allowed)).refuses(!allowed, "privileged container")
+        .runtime(Sight::exact(!allowed, "privileged container"))
 }

@@ -1,11 +1,16 @@
 //! `readOnlyRootFilesystem`: must containers leave their root file system alone?
 
-use super::Mapped;
+use super::{Mapped, Sight};
 use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let required = policy.spec.read_only_root_filesystem;
     Mapped::value(if required { "required" } else { "not required" })
+        .runtime(Sight::approximate(
+            required,
+            "write on the container's root file system",
+            "shows files opened for writing, not a file system that nobody writes to; without overlayfs only in containers without mounts",
+        ))
         .refuses(required, "container with a writable root file system")
         .corrects(required, "readOnlyRootFilesystem unset, which the policy set to true")
 }

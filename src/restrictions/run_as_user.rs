@@ -1,14 +1,23 @@
 //! `runAsUser`: which user ids may containers run as?
 
-use super::{Mapped, ids};
+use super::{Mapped, Sight, ids, ids_sight, root_allowed};
 use crate::psp::Policy;
 use crate::psp::policy::IdRule;
 use crate::render::pattern::MAX_ID;
+
+/// What Falco's ids are.
+const NODE_S_ID: &str =
+    "a process may change its id after admission, and under hostUsers: false the node's ids are not the pod's";
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let strategy = &policy.spec.run_as_user;
     let non_root = strategy.rule == IdRule::MustRunAsNonRoot;
     let mapped = ids(strategy, "runAsUser", MAX_ID).with("non_root", non_root);
+    let runtime = match strategy.rule {
+        IdRule::MustRunAsNonRoot => Sight::approximate(true, "process of root", NODE_S_ID),
+        _ => ids_sight(strategy, "user id", mapped.refuses.is_some(), NODE_S_ID),
+    };
+    let mapped = mapped.runtime(runtime.with("non_root", non_root).with("at_start", root_allowed(policy)));
     if !non_root {
         return mapped;
     }

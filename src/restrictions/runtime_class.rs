@@ -1,6 +1,6 @@
 //! `runtimeClass`: which runtime classes may pods use, and which did they get?
 
-use super::{Mapped, listed};
+use super::{Mapped, Sight, listed};
 use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
@@ -12,5 +12,6 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     Mapped::value(value)
         .refuses(!any, format!("runtime class other than {allowed}"))
         .corrects(class.default.is_some(), format!("runtimeClassName unset, which the policy set to {default}"))
+        .runtime(Sight::undetectable("the containers' metadata does not name the class"))
         .with("names", class.allowed.clone())
 }

@@ -1,6 +1,6 @@
 //! `seLinux`: which SELinux options must pods and containers have?
 
-use super::Mapped;
+use super::{Mapped, Sight};
 use crate::psp::Policy;
 use crate::psp::policy::SeLinuxOptions;
 use crate::render::pattern::json_text;
@@ -16,7 +16,8 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let words = words(options);
     let mapped = Mapped::value(format!("MustRunAs {words}"))
         .refuses(true, format!("SELinux options other than {words}"))
-        .corrects(true, format!("seLinuxOptions unset, which the policy set to {words}"));
+        .corrects(true, format!("seLinuxOptions unset, which the policy set to {words}"))
+        .runtime(Sight::undetectable("Falco has no field for a process's SELinux label"));
     let (lead, comma) = lead(options);
     let level = json_text(&options.level);
     let categories: Vec<&str> = level.split_once(':').map(|(_, c)| c.split(',').collect()).unwrap_or_default();

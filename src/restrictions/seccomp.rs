@@ -1,6 +1,6 @@
 //! The seccomp annotations: which profiles may pods and containers use, and which did pods get?
 
-use super::{Mapped, profile_texts};
+use super::{Mapped, Sight, profile_texts};
 use crate::psp::Policy;
 use crate::psp::admission::Profiles;
 
@@ -22,6 +22,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             default.is_some() && !unset_refused,
             format!("seccomp profile unset, which the policy set to {unset}"),
         )
+        .runtime(Sight::undetectable("Falco has no field for a process's seccomp profile"))
         .with("unset_refused", unset_refused)
         .with("profiles", profile_texts(names.iter().copied()))
 }

@@ -1,6 +1,6 @@
 //! `volumes`: which types of volume may pods use?
 
-use super::{Mapped, listed};
+use super::{Mapped, Sight, listed};
 use crate::psp::Policy;
 use crate::psp::admission::volume_type;
 
@@ -38,6 +38,42 @@ const SOURCES: [&str; 30] = [
     "vsphereVolume",
 ];
 
+/// Can a persistent volume be of the type?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Persistent,
+    Pod,
+}
+
+/// The kubelet's folder for each source, `kubernetes.io~FOLDER` (Kubernetes `pkg/volume/*`, plugin names).
+const FOLDERS: [(&str, Kind, &str); 25] = [
+    ("awsElasticBlockStore", Kind::Persistent, "aws-ebs"),
+    ("azureDisk", Kind::Persistent, "azure-disk"),
+    ("azureFile", Kind::Persistent, "azure-file"),
+    ("cephfs", Kind::Persistent, "cephfs"),
+    ("cinder", Kind::Persistent, "cinder"),
+    ("configMap", Kind::Pod, "configmap"),
+    ("csi", Kind::Persistent, "csi"),
+    ("downwardAPI", Kind::Pod, "downward-api"),
+    ("emptyDir", Kind::Pod, "empty-dir"),
+    ("fc", Kind::Persistent, "fc"),
+    ("flocker", Kind::Persistent, "flocker"),
+    ("gcePersistentDisk", Kind::Persistent, "gce-pd"),
+    ("gitRepo", Kind::Pod, "git-repo"),
+    ("glusterfs", Kind::Persistent, "glusterfs"),
+    ("iscsi", Kind::Persistent, "iscsi"),
+    ("nfs", Kind::Persistent, "nfs"),
+    ("photonPersistentDisk", Kind::Persistent, "photon-pd"),
+    ("portworxVolume", Kind::Persistent, "portworx-volume"),
+    ("projected", Kind::Pod, "projected"),
+    ("quobyte", Kind::Persistent, "quobyte"),
+    ("rbd", Kind::Persistent, "rbd"),
+    ("scaleIO", Kind::Persistent, "scaleio"),
+    ("secret", Kind::Pod, "secret"),
+    ("storageos", Kind::Persistent, "storageos"),
+    ("vsphereVolume", Kind::Persistent, "vsphere-volume"),
+];
+
 pub(super) fn map(policy: &Policy) -> Mapped {
     let types = &policy.spec.volumes;
     let lists = |wanted: &str| types.iter().any(|t| t == wanted);
@@ -48,8 +84,33 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         .filter(|s| !(lists(volume_type(s)) || tokens_only && *s == "projected"))
         .collect();
     let allowed = listed(types);
+    // what a persistent volume may be, under whatever name
+    let claims = lists("persistentVolumeClaim") || lists("ephemeral");
+    let folders: Vec<&str> = FOLDERS
+        .into_iter()
+        .filter(|(source, kind, _)| refused.contains(source) && !(claims && *kind == Kind::Persistent))
+        .filter(|(source, _, _)| !(tokens_only && *source == "projected"))
+        .map(|(_, _, folder)| folder)
+        .collect();
+    let flex = refused.contains(&"flexVolume") && !claims;
+    let host_path = refused.contains(&"hostPath");
+    let runtime = Sight::approximate(
+        !lists("*") && (!folders.is_empty() || flex || tokens_only || host_path),
+        format!("mounted volume of a type other than {allowed}"),
+        "a persistent volume shows the type behind it, so those pass where claims are allowed; a host path is what comes from \
+         none of the kubelet's and the container runtime's folders",
+    )
+    .with("or_flex", !folders.is_empty())
+    .with("or_tokens", flex || !folders.is_empty())
+    .with("or_host_path", tokens_only || flex || !folders.is_empty())
+    .with("folders", folders)
+    .with("flex", flex)
+    .with("tokens_only", tokens_only)
+    .with("host_path", host_path)
+    .with("kubernetes", vec!["kubernetes.io~"]);
     Mapped::value(if lists("*") { "any".to_owned() } else { allowed.clone() })
         .refuses(!lists("*"), format!("volume type other than {allowed}"))
+        .runtime(runtime)
         .with("tokens_only", tokens_only)
         .with("sources", refused)
 }

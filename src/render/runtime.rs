@@ -1,0 +1,171 @@
+//! The rules for Falco's system call source: what a policy refuses, seen on the containers that run.
+
+use anyhow::Result;
+
+use super::{
+    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, check_scope, insert, items,
+    listed_in, macro_name, namespaces, policies_listed, quoted, together, used_items,
+};
+use crate::problem::Place;
+use crate::psp::validity::unusable;
+use crate::psp::{Field, Policy};
+use crate::read::Located;
+use crate::restrictions::{Mapped, Sight, map};
+
+/// The engine of Falco 0.41, the first whose containers come from the container plugin.
+const ENGINE: &str = "0.50.0";
+/// The container plugin that Falco 0.41.0 ships with. It has all fields that the rules use.
+const CONTAINER: &str = "0.2.4";
+
+/// Makes the rules for the kernel's events.
+///
+/// Where it is known who may use which policy, pods of one namespace are held against what all policies usable there
+/// allow together, since nobody knows who made them; the rules bear all their names. Where it is not known, each policy
+/// stands alone in its scope.
+///
+/// # Errors
+/// A template that does not render, with its name and line.
+pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
+    let mut assembly = Assembly::new(Layer::Runtime, options)?;
+    let mut mapped_policies = Vec::with_capacity(policies.len());
+    namespaces("--namespace", &options.namespaces)?;
+    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
+    for located in policies {
+        let policy = &located.policy;
+        let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
+        if options.access.is_none() && rules_note(policy, &mapped).is_none() {
+            let id = format!("{}__runtime", macro_name(&policy.name));
+            check_scope(located)?;
+            assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped, &located.place)?;
+        }
+        mapped_policies.push((policy.name.clone(), mapped));
+    }
+    if let Some(access) = &options.access {
+        for group in together::groups(policies, access) {
+            let mapped: Vec<(Field, Mapped)> =
+                Field::ALL.into_iter().map(|f| (f, map(f, &group.policy))).collect();
+            let mut narrowed = scope(None, options);
+            narrowed.extend(within(&group.namespaces));
+            let place = Place { file: format!("the policies {}", group.name), ..Place::default() };
+            assembly.runtime(&group.name, &group.id, narrowed, &mapped, &place)?;
+        }
+    }
+    let baseline = if options.baseline { assembly.baseline()? } else { String::new() };
+    let rules = assembly.rules + baseline.lines().filter(|l| l.starts_with("- rule:")).count();
+    let shared = assembly.shared_runtime()?;
+    let opening = format!("{}{shared}", header(policies, &mapped_policies));
+    Ok(Rendered {
+        layer: Layer::Runtime,
+        text: format!("{opening}{}{baseline}", assembly.all),
+        sample: format!("{opening}{}{baseline}", assembly.sample),
+        rules,
+        policies: mapped_policies,
+        left_out: Vec::new(),
+    })
+}
+
+impl<'a> Said<'a> {
+    fn runtime(sight: &'a Sight) -> Self {
+        Self { sentences: vec![("sees", sight.sees.as_deref())], data: &sight.data }
+    }
+}
+
+impl Assembly<'_> {
+    /// Adds the macros and rules of one policy, or of several that stand together, if there is anything to see.
+    fn runtime(
+        &mut self,
+        name: &str,
+        id: &str,
+        scope: Vec<String>,
+        mapped: &[(Field, Mapped)],
+        place: &Place,
+    ) -> Result<()> {
+        let said: Vec<(Field, Said<'_>)> =
+            mapped.iter().map(|(f, m)| (*f, Said::runtime(&m.runtime))).collect();
+        if said.iter().any(|(_, said)| !said.nothing()) {
+            self.policy(name, id, scope, &said, place)?;
+            self.bounded(place)?;
+        }
+        Ok(())
+    }
+
+    /// The rules that belong to no policy.
+    fn baseline(&mut self) -> Result<String> {
+        let mut data = self.base.clone();
+        insert(&mut data, "scope", scope(None, self.options));
+        let text = block::tidy(&self.templates.render("baseline", &data)?);
+        self.shared.extend(block::shared_names(&text));
+        Ok(text)
+    }
+
+    /// The shared macros and lists that something names.
+    fn shared_runtime(&self) -> Result<String> {
+        let shared = items(&self.templates.render("shared", &self.base)?);
+        let used = used_items(&shared, &self.shared);
+        let kept: String =
+            shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
+        Ok(block::tidy(&kept))
+    }
+}
+
+/// The conditions that narrow rules to what the user asked for: all rules, and those of `policy`. Where only some
+/// namespaces are left out, a container of an unknown one is left out, too.
+fn scope(policy: Option<&Policy>, options: &Options) -> Vec<String> {
+    let annotated = |key: &str| policy.map(|p| listed_in(p, key)).unwrap_or_default();
+    let mut scope = Vec::new();
+    for names in [options.namespaces.clone(), annotated(NAMESPACES)] {
+        if !names.is_empty() {
+            scope.push(format!("k8s.ns.name in ({})", quoted(&names)));
+        }
+    }
+    if !options.exclude_namespaces.is_empty() {
+        let names = quoted(&options.exclude_namespaces);
+        scope.push(format!("k8s.ns.name exists and not k8s.ns.name in ({names})"));
+    }
+    // the container runtime knows an image by its full name
+    let images: Vec<String> = annotated(IMAGES)
+        .into_iter()
+        .flat_map(|i| [i.clone(), format!("docker.io/{i}"), format!("docker.io/library/{i}")])
+        .collect();
+    if !images.is_empty() {
+        scope.push(format!("container.image.repository in ({})", quoted(&images)));
+    }
+    scope
+}
+
+/// The condition that a container is in some namespaces, if that is a condition.
+fn within(namespaces: &together::Namespaces) -> Option<String> {
+    match namespaces {
+        together::Namespaces::These(names) => Some(format!("k8s.ns.name in ({})", quoted(names))),
+        together::Namespaces::Others(names) if names.is_empty() => None,
+        together::Namespaces::Others(names) => {
+            Some(format!("k8s.ns.name exists and not k8s.ns.name in ({})", quoted(names)))
+        }
+    }
+}
+
+/// Why a policy gets no rules, if so.
+fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static str> {
+    if unusable(policy).is_some() {
+        return Some(" (unusable: no rules)");
+    }
+    let seen = mapped.iter().any(|(_, m)| m.runtime.sees.is_some());
+    (!seen).then_some(" (restricts nothing that can be seen: no rules)")
+}
+
+/// The file's opening: what made it, of what, how to tune it, and what it needs.
+fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)]) -> String {
+    let listed = policies_listed(policies, mapped, rules_note);
+    format!(
+        "# Falco rules for running containers, made by psp2falco {} from PodSecurityPolicies. Do not edit: to tune, let a\n\
+         # later file override psps_runtime_exempt_namespaces, psps_runtime_exempt_images, psps_runtime_exempt,\n\
+         # psp_<policy>__runtime__exempt, or a rule.\n{listed}
+- required_engine_version: {ENGINE}
+
+- required_plugin_versions:
+    - name: container
+      version: {CONTAINER}
+",
+        env!("CARGO_PKG_VERSION"),
+    )
+}
