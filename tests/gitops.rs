@@ -435,7 +435,7 @@ fn wrapped_files_have_names_of_their_own_and_are_known_as_ours() {
         for _ in 0..2 {
             let args = ["convert", "policies", "--layer", "audit", "--format", format, "-o", "out/"];
             let told = run(temp.path(), &args, "");
-            assert!(told.err.ends_with(&format!("wrote out/{name}\n")), "{}", told.err);
+            assert!(told.err.contains(&format!("wrote out/{name}\n")), "{}", told.err);
             told.done();
         }
     }
