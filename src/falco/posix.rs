@@ -11,11 +11,9 @@ use regex::bytes::{Regex, RegexBuilder};
 
 /// RE2's limit on repetitions, also when they are nested.
 const MAX_REPEAT: u32 = 1000;
-/// The most memory for a compiled pattern, in bytes.
-const MAX_MEMORY: usize = 64 << 20;
-/// A pattern of no more states than this compiles for certain within that.
-const ALWAYS_COMPILES: u64 = 200_000;
-/// More states than one item of a class, or any other piece, ever has.
+/// A pattern of no more states than this compiles for certain in the memory that the `regex` crate allows (10 MB).
+const ALWAYS_COMPILES: u64 = 100_000;
+/// More states than one item of a class, or any other piece, ever has; they take some 900 bytes together.
 const STATES: u64 = 12;
 const MAX_DEPTH: usize = 150;
 
@@ -96,11 +94,7 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
 }
 
 fn build(text: &str) -> Result<Regex, PatternError> {
-    RegexBuilder::new(text)
-        .multi_line(true)
-        .size_limit(MAX_MEMORY)
-        .build()
-        .map_err(|_| PatternError::TooLarge)
+    RegexBuilder::new(text).multi_line(true).build().map_err(|_| PatternError::TooLarge)
 }
 
 /// A part of a pattern, rewritten.
@@ -362,7 +356,7 @@ impl<'p> Parser<'p> {
         }
         self.next();
         text.push(']');
-        Ok(Piece { states: STATES.saturating_mul(items + 1), ..Piece::new(text, PieceKind::Other) })
+        Ok(Piece { states: STATES.saturating_mul(items), ..Piece::new(text, PieceKind::Other) })
     }
 
     fn class_item(&mut self, text: &mut String, c: char, first: bool) -> Result<(), String> {

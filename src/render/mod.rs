@@ -280,9 +280,8 @@ impl<'a> Assembly<'a> {
             let refuses =
                 self.layer == Layer::Audit && said.sentences.first().is_some_and(|(_, s)| s.is_some());
             if block.refused.is_none() && refuses {
-                bail!(
-                    "{field}.yaml.hbs: its Violation rule needs the condition `{{{{id}}}} and …` on one line"
-                );
+                let template = self.templates.place(field.name());
+                bail!("{template}: its Violation rule needs the condition `{{{{id}}}} and …` on one line");
             }
             self.shared.extend(block.shared.iter().cloned());
             self.rules += block.rules;

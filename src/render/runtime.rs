@@ -6,7 +6,7 @@ use super::{
     Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, check_scope, insert, items,
     listed_in, macro_name, namespaces, policies_listed, quoted, together, used_items,
 };
-use crate::problem::{Place, is_plain};
+use crate::problem::Place;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
@@ -122,9 +122,10 @@ fn scope(policy: Option<&Policy>, options: &Options) -> Vec<String> {
         let names = quoted(&options.exclude_namespaces);
         scope.push(format!("k8s.ns.name exists and not k8s.ns.name in ({names})"));
     }
-    // the container runtime knows an image by its full name, and none by one that Falco could take for a list
+    // the container runtime knows an image by its full name, and knows none of other characters
     let annotated = annotated(IMAGES);
-    let named = annotated.iter().filter(|image| image.chars().all(|c| is_plain(c) && !" (),=".contains(c)));
+    let in_names = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    let named = annotated.iter().filter(|image| image.chars().all(in_names));
     let mut images: Vec<String> =
         named.flat_map(|i| [i.clone(), format!("docker.io/{i}"), format!("docker.io/library/{i}")]).collect();
     if images.is_empty() && !annotated.is_empty() {

@@ -94,6 +94,11 @@ impl Templates {
         Ok(Self { registry, places })
     }
 
+    /// Where a template stands.
+    pub(super) fn place(&self, name: &str) -> String {
+        self.places.get(name).cloned().unwrap_or_else(|| format!("{name}.yaml.hbs"))
+    }
+
     /// Renders one template.
     pub(super) fn render(&self, name: &str, data: &Value) -> Result<String> {
         self.registry.render(name, data).map_err(|e| {
