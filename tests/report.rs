@@ -187,7 +187,7 @@ fn hostile() -> Inventory {
         json!({
             "apiVersion": "policy/v1beta1", "kind": "PodSecurityPolicy",
             "metadata": {"name": format!("p{index}"), "annotations": {
-                "falco-rules-psp-namespaces": text, "falco-rules-psp-images": text,
+                "falco-rules-psp-images": text,
             }},
             "spec": {
                 "allowedCapabilities": [text], "volumes": ["hostPath"],

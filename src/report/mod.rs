@@ -153,7 +153,7 @@ pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Opt
     }
     let together = match &options.access {
         None => "each policy alone; where pods may use several, narrow them with --namespace or an override",
-        Some(_) => "in each namespace what the policies usable there allow together, whoever made the pod",
+        Some(_) => "what the policies usable in each namespace allow together, whoever made the pod",
     };
     format!(
         "running containers: {}; fields: {exact} exact, {approximate} approximate, {undetectable} undetectable\n\
