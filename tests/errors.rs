@@ -1,5 +1,5 @@
 //! What the program says when something is wrong: every message starts with the place, says what and what to do, in
-//! lower case and without a full stop. `fixtures/expected/errors.txt` holds them for review.
+//! lower case and without a full stop. `fixtures/expected/help/errors.txt` holds them for review.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod snapshot;
@@ -157,7 +157,7 @@ fn every_message_has_its_place_and_one_voice() {
             problems.extend(fault(line).map(|fault| format!("{what}: {fault}: {line}")));
         }
     }
-    problems.extend(check(&root().join("fixtures/expected/errors.txt"), &shown).err());
+    problems.extend(check(&root().join("fixtures/expected/help/errors.txt"), &shown).err());
     report(&problems, "errors");
 }
 

@@ -33,6 +33,41 @@ fn rules(inventory: &Inventory) -> (String, RuleSet) {
     (text, loaded.rules.unwrap())
 }
 
+/// Rules that decide nothing ask nobody: Falco warns of a macro that nothing names.
+#[test]
+fn a_policy_for_all_that_restricts_nothing_has_no_rules() {
+    let policy = |name: &str, privileged: bool| {
+        json!({
+            "apiVersion": "policy/v1beta1", "kind": "PodSecurityPolicy", "metadata": {"name": name},
+            "spec": {
+                "privileged": privileged, "hostPID": true, "hostIPC": true, "hostNetwork": true,
+                "hostPorts": [{"min": 0, "max": 65535}], "volumes": ["*"], "allowedCapabilities": ["*"],
+                "allowedUnsafeSysctls": ["*"], "allowedProcMountTypes": ["Default", "Unmasked"],
+                "seLinux": {"rule": "RunAsAny"}, "runAsUser": {"rule": "RunAsAny"},
+                "supplementalGroups": {"rule": "RunAsAny"}, "fsGroup": {"rule": "RunAsAny"},
+            },
+        })
+    };
+    let mut open = policy("open", true);
+    open["metadata"]["annotations"] =
+        json!({"seccomp.security.alpha.kubernetes.io/allowedProfileNames": "*"});
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "use"},
+        "rules": [{"verbs": ["use"], "apiGroups": ["policy"], "resources": ["podsecuritypolicies"],
+            "resourceNames": ["open"]}],
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "use"},
+        "roleRef": {"kind": "ClusterRole", "name": "use"},
+        "subjects": [{"kind": "Group", "name": "system:authenticated"}],
+    });
+    for policies in [vec![open.clone()], vec![open, policy("other", false)]] {
+        let items: Vec<Value> = policies.into_iter().chain([role.clone(), binding.clone()]).collect();
+        let text = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        rules(&read::read_text("cluster.json", &text, &read::Options::default()).unwrap());
+    }
+}
+
 fn alerts(rules: &RuleSet, line: &str) -> BTreeSet<String> {
     let event = Event::parse(line.as_bytes()).unwrap();
     rules.alerts(&event).iter().map(|a| a.name.clone()).collect()

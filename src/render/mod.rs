@@ -184,6 +184,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         assembly.shared.extend(block::shared_names(&text));
         assembly.all = set.named(&assembly.all);
         assembly.all.push_str(&text);
+        assembly.all = set.asked_only(assembly.all);
         left_out = set.left_out();
     }
     let (opening, closing) = assembly.frame(policies, &mapped_policies)?;

@@ -26,6 +26,8 @@ pub(super) struct Set<'a> {
     object: AuditObject,
     /// The macro of who may use every policy, as YAML, until it is written.
     every: Option<String>,
+    /// The macros of who may use what, by name, as YAML with what they stand on.
+    written: Vec<(String, String)>,
     members: Vec<Member>,
     /// The fields of the blocks with a Violation rule, by the blocks' numbers.
     refusals: BTreeMap<usize, Field>,
@@ -56,6 +58,7 @@ impl<'a> Set<'a> {
             access,
             object,
             every: Some(format!("\n# who may use every policy{text}")),
+            written: Vec::new(),
             members: Vec::new(),
             refusals: BTreeMap::new(),
             admitted: BTreeMap::new(),
@@ -75,8 +78,12 @@ impl<'a> Set<'a> {
             refused: BTreeMap::new(),
             corrected: BTreeMap::new(),
         });
-        let every = self.every.take_if(|_| !usable.by_all).unwrap_or_default();
-        every + &usable.text
+        let every = self.every.take_if(|_| !usable.by_all);
+        let own = (format!("{id}__usable"), usable.text);
+        let written: Vec<_> = every.map(|every| (EVERY.to_owned(), every)).into_iter().chain([own]).collect();
+        let text = written.iter().map(|(_, text)| text.as_str()).collect();
+        self.written.extend(written);
+        text
     }
 
     /// Says of the last policy what its fields rendered to.
@@ -252,6 +259,18 @@ impl<'a> Set<'a> {
         named
     }
 
+    /// The rules without the macros of who may use what that none of them asks.
+    pub(super) fn asked_only(&self, mut text: String) -> String {
+        let mut asked = asked(&text);
+        for (name, unasked) in self.written.iter().rev() {
+            if !asked.contains(name) {
+                text = text.replacen(unasked, "", 1);
+                asked = self::asked(&text);
+            }
+        }
+        text
+    }
+
     /// Names of users and groups that no condition can hold.
     pub(super) fn left_out(self) -> Vec<String> {
         self.left_out.iter().map(|name| name.to_string()).collect()
@@ -400,4 +419,11 @@ impl Chains {
         let all: Vec<String> = full.iter().cloned().chain(common).collect();
         (!all.is_empty()).then(|| all.join(" or "))
     }
+}
+
+/// The names of macros that a text has elsewhere than where they are defined.
+fn asked(text: &str) -> BTreeSet<String> {
+    let conditions = text.lines().filter(|line| !line.starts_with("- macro: "));
+    let words = conditions.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    words.filter(|word| word.starts_with("psp")).map(str::to_owned).collect()
 }
