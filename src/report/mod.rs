@@ -138,6 +138,9 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
     text
 }
 
+/// A file of rules above this many bytes is slow to load.
+const LARGE: usize = 4_000_000;
+
 /// What the runtime rules amount to, in a few lines.
 pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
     let (mut exact, mut approximate, mut undetectable) = (0, 0, 0);
@@ -155,11 +158,20 @@ pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Opt
         None => "each policy alone; where pods may use several, narrow them with --namespace or an override",
         Some(_) => "what the policies usable in each namespace allow together, whoever made the pod",
     };
-    format!(
+    let mut text = format!(
         "running containers: {}; fields: {exact} exact, {approximate} approximate, {undetectable} undetectable\n\
          running containers are held against {together}",
         counted(rendered.rules, "rule", "rules"),
-    )
+    );
+    if rendered.text.len() > LARGE {
+        let _ = write!(
+            text,
+            "\nwarning: the rules for running containers are {} MB, which Falco is slow to load; --layer audit leaves \
+             them out",
+            rendered.text.len() / 1_000_000
+        );
+    }
+    text
 }
 
 /// How many objects of each kind were passed over; what the conversion used was not.
