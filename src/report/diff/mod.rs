@@ -142,6 +142,9 @@ pub struct Tuning<'a> {
 /// Compares two rules files, and what tuning files that load after them would lose.
 pub fn compare(old_text: &str, new_text: &str, tuning: &[Tuning<'_>]) -> Diff {
     let mut diff = Diff { same_text: old_text == new_text, ..Diff::default() };
+    if diff.same_text && tuning.is_empty() {
+        return diff;
+    }
     let (old, new) = (outline(old_text), outline(new_text));
     if !diff.same_text {
         diff.policies = policies(old_text, new_text);
