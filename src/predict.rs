@@ -62,8 +62,34 @@ pub struct Finding<'p> {
     pub pods: usize,
     /// The alerts on any of them.
     pub alerts: BTreeSet<Alert<'p>>,
-    /// How events tell its pods: each a condition.
-    pub known_by: BTreeSet<String>,
+    /// How events tell its pods.
+    pub known_by: BTreeSet<KnownBy>,
+}
+
+/// How an event tells the pods of a workload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KnownBy {
+    /// Their namespace.
+    pub namespace: String,
+    /// Where the owner stands among a pod's references, and its kind; none: nothing owns them.
+    pub owner: Option<(usize, String)>,
+    /// Their name, or their owner's.
+    pub name: KnownName,
+}
+
+/// The name by which pods are known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KnownName {
+    /// The pod's own.
+    Pod(String),
+    /// What the pod's generated name begins with.
+    PodPrefix(String),
+    /// The owner's.
+    Owner(String),
+    /// The owner is a ReplicaSet of this Deployment.
+    ReplicaSetOf(String),
+    /// The owner is a Job of this CronJob.
+    JobOf(String),
 }
 
 /// What would alert.
@@ -77,6 +103,15 @@ pub struct Prediction<'p> {
     pub admitted: usize,
     /// The workloads that would alert.
     pub findings: BTreeMap<Workload, Finding<'p>>,
+}
+
+impl<'p> Prediction<'p> {
+    /// The workloads that would alert, those with the most pods first.
+    pub fn by_pods(&self) -> Vec<(&Workload, &Finding<'p>)> {
+        let mut findings: Vec<_> = self.findings.iter().collect();
+        findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.pods));
+        findings
+    }
 }
 
 /// Predicts the alerts on all pods of an inventory.
@@ -155,7 +190,7 @@ impl<'p> Predictor<'p> {
                 }
                 // what controllers make is known by its owner, the same for all pods of a workload
                 if finding.known_by.is_empty() || matches!(workload.kind.as_str(), "Pod" | "Node") {
-                    finding.known_by.insert(owner.condition(pod, namespace, self.options.object.root()));
+                    finding.known_by.insert(owner.known_by(pod, namespace));
                 }
             }
         }
@@ -400,29 +435,20 @@ impl<'a> Owner<'a> {
     }
 
     /// How an event tells a pod of this workload: by the owner that controllers write, else by its name.
-    fn condition(&self, pod: &Value, namespace: &str, object: &str) -> String {
-        use crate::render::{condition_of_name, condition_of_pattern};
-        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let (name, generated) = (text("/metadata/name"), text("/metadata/generateName"));
-        let namespace = condition_of_name("ka.target.namespace", namespace);
-        let reference = format!("{object}/metadata/ownerReferences/{}", self.index);
-        let kind = condition_of_name(&format!("jevt.value[{reference}/kind]"), self.kind);
-        let owner = format!("jevt.value[{reference}/name]");
-        let of = match (self.kind, self.deployment(pod), self.cron_job()) {
-            ("", ..) => {
-                let name = match generated {
-                    "" => condition_of_name("ka.resp.name", name),
-                    prefix => condition_of_pattern("ka.resp.name", prefix, "[a-z0-9]*"),
-                };
-                return format!(
-                    "{namespace} and not jevt.value[{object}/metadata/ownerReferences] exists and {name}"
-                );
-            }
-            ("Node", ..) => condition_of_name("ka.resp.name", name),
-            (_, Some(deployment), _) => condition_of_pattern(&owner, &format!("{deployment}-"), "[a-z0-9]+"),
-            (_, _, Some(cron_job)) => condition_of_pattern(&owner, &format!("{cron_job}-"), "[0-9]{8,10}"),
-            _ => condition_of_name(&owner, self.name),
+    fn known_by(&self, pod: &Value, namespace: &str) -> KnownBy {
+        let text =
+            |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = match (self.kind, self.deployment(pod), self.cron_job()) {
+            ("", ..) => match text("/metadata/generateName") {
+                prefix if prefix.is_empty() => KnownName::Pod(text("/metadata/name")),
+                prefix => KnownName::PodPrefix(prefix),
+            },
+            ("Node", ..) => KnownName::Pod(text("/metadata/name")),
+            (_, Some(deployment), _) => KnownName::ReplicaSetOf(deployment.to_owned()),
+            (_, _, Some(cron_job)) => KnownName::JobOf(cron_job.to_owned()),
+            _ => KnownName::Owner(self.name.to_owned()),
         };
-        format!("{namespace} and {kind} and {of}")
+        let owner = (!self.kind.is_empty()).then(|| (self.index, self.kind.to_owned()));
+        KnownBy { namespace: namespace.to_owned(), owner, name }
     }
 }

@@ -13,6 +13,8 @@
 
 mod common;
 
+use common::random::{Random, seed};
+
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,52 +24,31 @@ use psp2falco::falco::{Event, RuleSet, Source, load};
 use psp2falco::replay::{Format, Log, Matching, Options, Outcome, replay};
 use serde_json::Value;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// `bytes` with a few pieces dropped, doubled, swapped for others or for single bytes.
+fn spoilt(random: &mut Random, bytes: &[u8], spice: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=random.below(4) {
+        let start = random.below(bytes.len() + 1);
+        let end = (start + random.below(12)).min(bytes.len());
+        let new: Vec<u8> = match random.below(5) {
+            0 => Vec::new(),
+            1 => bytes[start..end].repeat(2),
+            2 => vec![random.next() as u8],
+            3 => {
+                let from = random.below(bytes.len() + 1);
+                let to = (from + random.below(40)).min(bytes.len());
+                bytes[from..to].to_vec()
+            }
+            _ => spice[random.below(spice.len())].to_vec(),
+        };
+        bytes.splice(start..end, new);
     }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    /// `bytes` with a few pieces dropped, doubled, swapped for others or for single bytes.
-    fn spoilt(&mut self, bytes: &[u8], spice: &[&[u8]]) -> Vec<u8> {
-        let mut bytes = bytes.to_vec();
-        for _ in 0..=self.below(4) {
-            let start = self.below(bytes.len() + 1);
-            let end = (start + self.below(12)).min(bytes.len());
-            let new: Vec<u8> = match self.below(5) {
-                0 => Vec::new(),
-                1 => bytes[start..end].repeat(2),
-                2 => vec![self.next() as u8],
-                3 => {
-                    let from = self.below(bytes.len() + 1);
-                    let to = (from + self.below(40)).min(bytes.len());
-                    bytes[from..to].to_vec()
-                }
-                _ => spice[self.below(spice.len())].to_vec(),
-            };
-            bytes.splice(start..end, new);
-        }
-        bytes
-    }
+    bytes
 }
 
 /// A random generator; its seed is printed.
 fn random() -> (Random, u64) {
-    let given = std::env::var("PSP2FALCO_SEED").ok().and_then(|s| s.parse().ok());
-    let seed = given.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        now.as_nanos() as u64
-    });
+    let seed = seed();
     println!("PSP2FALCO_SEED={seed}");
     (Random(seed), seed)
 }
@@ -132,7 +113,7 @@ fn any_condition_is_refused_or_evaluated() {
     let mut loaded = 0;
     for _ in 0..3000 {
         let base = &conditions[random.below(conditions.len())];
-        let spoilt = random.spoilt(base.as_bytes(), &CONDITION_SPICE);
+        let spoilt = spoilt(&mut random, base.as_bytes(), &CONDITION_SPICE);
         let condition = String::from_utf8_lossy(&spoilt).into_owned();
         let rule = serde_json::json!([{
             "rule": "r", "desc": "d", "condition": condition, "output": format!("%{condition}"), "priority": "NOTICE",
@@ -190,7 +171,9 @@ fn any_rules_file_is_refused_or_loaded() {
     for _ in 0..400 {
         let spoilt: Vec<String> = texts
             .iter()
-            .map(|text| String::from_utf8_lossy(&random.spoilt(text.as_bytes(), &YAML_SPICE)).into_owned())
+            .map(|text| {
+                String::from_utf8_lossy(&spoilt(&mut random, text.as_bytes(), &YAML_SPICE)).into_owned()
+            })
             .collect();
         let all = spoilt.join("\n---\n");
         ends(seed, all.as_bytes(), || {
@@ -249,7 +232,7 @@ fn any_log_is_judged_or_reported_the_same_on_all_threads() {
             let spoilt = if random.below(3) == 0 {
                 line.clone().into_bytes()
             } else {
-                random.spoilt(line.as_bytes(), &JSON_SPICE)
+                spoilt(&mut random, line.as_bytes(), &JSON_SPICE)
             };
             log.extend(spoilt);
             log.push(b'\n');

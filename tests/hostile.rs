@@ -13,6 +13,8 @@
 
 mod common;
 
+use common::random::{Random, seed};
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -389,27 +391,6 @@ fn a_mixture_of_hostile_values_matches_itself_and_nothing_else() {
         held += usize::from(!text.contains(['\u{8}', '\u{c}']) && holds(field, &text));
     }
     assert!(held > 20, "{held} values were taken");
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % n as u64) as usize
-    }
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("PSP2FALCO_SEED").ok().and_then(|s| s.parse().ok());
-    given.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        now.as_nanos() as u64
-    })
 }
 
 /// One policy with `text` in every field that takes it.

@@ -12,6 +12,8 @@
 
 mod common;
 
+use common::random::{Random, seed};
+
 use std::collections::BTreeSet;
 
 use psp2falco::falco::{self, Event};
@@ -20,36 +22,6 @@ use psp2falco::psp::validity::unusable;
 use psp2falco::psp::{Field, Policy, union};
 use psp2falco::render::{Options, audit_rules, runtime_rules};
 use serde_json::{Map, Value, json};
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    /// True once in `n` times.
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-
-    fn some<'a, T>(&mut self, items: &'a [T], most: usize) -> Vec<&'a T> {
-        (0..self.below(most + 1)).map(|_| self.pick(items)).collect()
-    }
-}
 
 const CAPABILITIES: [&str; 8] =
     ["SYS_ADMIN", "NET_RAW", "ALL", "KILL", "CAP_KILL", "SYS_TIME", "SYS", "NET_BIND_SERVICE"];
@@ -502,14 +474,6 @@ fn event(pod: &Value) -> String {
         text = text.replace(letter, &format!("\\u{:04x}", letter as u32));
     }
     text
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("PSP2FALCO_SEED").ok().and_then(|s| s.parse().ok());
-    given.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        now.as_nanos() as u64
-    })
 }
 
 #[test]

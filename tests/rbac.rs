@@ -12,6 +12,8 @@
 
 mod common;
 
+use common::random::{Random, seed};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
@@ -195,39 +197,6 @@ fn a_pod_that_every_policy_changes_goes_to_the_first_by_name() {
     event["requestObject"]["metadata"]["annotations"] =
         json!({"seccomp.security.alpha.kubernetes.io/pod": "runtime/default"});
     assert_eq!(alerts(&set, &event.to_string()), BTreeSet::new());
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("PSP2FALCO_SEED").ok().and_then(|s| s.parse().ok());
-    given.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        now.as_nanos() as u64
-    })
 }
 
 const NAMESPACES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "team.x"];

@@ -6,30 +6,10 @@
 mod common;
 
 use common::Recording;
+use common::random::Random;
 use psp2falco::falco::{Event, Source, load};
 use psp2falco::render::{Options, audit_rules};
 use psp2falco::report::diff::{Diff, Matches, compare};
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-}
 
 const SPEC: &str = "jevt.value[/responseObject/spec]";
 const VERBS: [&str; 4] = ["create", "patch", "update", "get"];

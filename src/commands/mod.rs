@@ -194,7 +194,7 @@ fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) ->
     if prediction.pods == 0 {
         bail!("{place}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`");
     }
-    let Some(text) = report::exceptions(prediction) else { return Ok(None) };
+    let Some(text) = render::exceptions(prediction, made.options.object) else { return Ok(None) };
     let files = [
         falco::Source { name: AUDIT_RULES, text: &audit.text },
         falco::Source { name: "exceptions", text: &text },

@@ -1,6 +1,7 @@
 //! From restrictions to the text of a rules file.
 
 mod block;
+mod exceptions;
 mod helpers;
 mod mounts;
 pub mod pattern;
@@ -29,10 +30,9 @@ use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::Block;
+pub use exceptions::exceptions;
 pub use runtime::runtime_rules;
-pub use scope::{
-    IMAGES, NAMESPACES, condition_of_name, condition_of_pattern, in_scope, in_scope_of_all, listed_in,
-};
+pub use scope::{IMAGES, NAMESPACES, in_scope, in_scope_of_all, listed_in};
 use scope::{check_scope, everywhere, namespaces, scope};
 use templates::Templates;
 

@@ -99,12 +99,12 @@ pub fn in_scope(policy: &Policy, options: &Options, pod: &Value, namespace: &str
 }
 
 /// A condition: the field is this name.
-pub fn condition_of_name(field: &str, name: &str) -> String {
+pub(super) fn condition_of_name(field: &str, name: &str) -> String {
     format!("{field}={}", usable::word(name))
 }
 
 /// A condition: the field is this text, followed by what `rest` matches.
-pub fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
+pub(super) fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
     let pattern = format!("{}{rest}", pattern::literal(text));
     if pattern.len() > helpers::MAX_LITERAL {
         return format!("{field} startswith {}", helpers::quote(text));

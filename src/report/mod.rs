@@ -25,7 +25,7 @@ use crate::restrictions::{Mapped, map};
 pub(crate) use escape::visible;
 pub use model::Report;
 pub use output::{Format, Outputs, changes, in_colour, old_text, prepare};
-pub use prediction::{exceptions, prediction};
+pub use prediction::prediction;
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

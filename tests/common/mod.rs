@@ -8,6 +8,8 @@
     clippy::indexing_slicing
 )]
 
+pub mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,0 +1,74 @@
+//! The file that silences what would alert of today's pods.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::AuditObject;
+use super::scope::{condition_of_name, condition_of_pattern};
+use crate::predict::{KnownBy, KnownName, Prediction, Workload};
+use crate::problem::printable;
+
+/// A file for Falco, loaded after the rules, that silences each rule for the workloads on which it would alert today;
+/// `None` if none would.
+pub fn exceptions(prediction: &Prediction<'_>, object: AuditObject) -> Option<String> {
+    if prediction.findings.is_empty() {
+        return None;
+    }
+    let mut text = String::from(
+        "# Silences what ran when psp2falco looked: a rule for a workload, where its pods broke it. Everything else\n\
+         # alerts, other rules on the same workloads too. Load this file after the rules, and delete a workload's part\n\
+         # once it is mended. psp2falco writes this file once; it is yours.\n",
+    );
+    let mut taken = BTreeSet::new();
+    for (workload, finding) in prediction.by_pods() {
+        let name = macro_name(workload, &mut taken);
+        let pods = if finding.pods == 1 { "pod" } else { "pods" };
+        let conditions: Vec<String> =
+            finding.known_by.iter().map(|known| condition(known, object.root())).collect();
+        let _ = write!(text, "\n# {}, {} {pods}", printable(&workload.to_string()), finding.pods);
+        let _ = write!(text, "\n- macro: {name}\n  condition: >\n    ({})\n", conditions.join("\n    or "));
+        for alert in &finding.alerts {
+            let _ = write!(
+                text,
+                "\n- rule: {}\n  condition: and not {name}\n  override: {{condition: append}}\n",
+                alert.rule(),
+            );
+        }
+    }
+    Some(text)
+}
+
+/// How an event tells a pod of a workload.
+fn condition(known: &KnownBy, object: &str) -> String {
+    let namespace = condition_of_name("ka.target.namespace", &known.namespace);
+    let references = format!("{object}/metadata/ownerReferences");
+    let (owner, kind) = match &known.owner {
+        None => (String::new(), format!("not jevt.value[{references}] exists")),
+        Some((index, kind)) => {
+            let owner = |key: &str| format!("jevt.value[{references}/{index}/{key}]");
+            (owner("name"), condition_of_name(&owner("kind"), kind))
+        }
+    };
+    let name = match &known.name {
+        KnownName::Pod(name) => condition_of_name("ka.resp.name", name),
+        KnownName::PodPrefix(prefix) => condition_of_pattern("ka.resp.name", prefix, "[a-z0-9]*"),
+        KnownName::Owner(name) => condition_of_name(&owner, name),
+        KnownName::ReplicaSetOf(deployment) => {
+            condition_of_pattern(&owner, &format!("{deployment}-"), "[a-z0-9]+")
+        }
+        KnownName::JobOf(cron_job) => condition_of_pattern(&owner, &format!("{cron_job}-"), "[0-9]{8,10}"),
+    };
+    format!("{namespace} and {kind} and {name}")
+}
+
+/// A name for the macro of a workload that no other has.
+fn macro_name(workload: &Workload, taken: &mut BTreeSet<String>) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let whole =
+        format!("runs_today_{}_{}_{}", workload.kind.to_lowercase(), workload.namespace, workload.name);
+    let name: String = whole.chars().map(letter).collect();
+    let numbered = (2..).map(|n| format!("{name}_{n}"));
+    let free = std::iter::once(name.clone()).chain(numbered).find(|n| !taken.contains(n)).unwrap_or(name);
+    taken.insert(free.clone());
+    free
+}
