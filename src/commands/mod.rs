@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
 
 use crate::access::Access;
-use crate::cli::{self, AuditObject, Cli, Command, Convert, Input, Output, Rules, Wrapper};
+use crate::cli::{self, AuditObject, Cli, Command, Input, Output, Rules, Wrapper};
 use crate::config::Config;
 use crate::falco;
 use crate::predict::{self, Prediction};
@@ -334,13 +334,18 @@ fn object_of(wrapper: &Wrapper, layer: Layer, layers: usize) -> wrap::Object {
     }
 }
 
+/// What `convert` has when nothing is said of it.
+#[derive(clap::Parser)]
+struct Unsaid {
+    #[command(flatten)]
+    rules: Rules,
+    #[command(flatten)]
+    output: Output,
+}
+
 /// The rules and the output that `convert` has when nothing is said of them, with what `config` says.
 fn configured(config: &Config, base: &Path) -> Result<(Rules, Output)> {
-    let Command::Convert(Convert { mut rules, mut output, .. }) =
-        Cli::try_parse_from(["psp2falco", "convert", "-"])?.command
-    else {
-        bail!("convert is not convert");
-    };
+    let Unsaid { mut rules, mut output } = Unsaid::try_parse_from(["psp2falco"])?;
     config.apply(base, &mut rules, &mut output);
     Ok((rules, output))
 }
