@@ -70,6 +70,20 @@ fn every_recorded_verdict_and_field() {
     assert!(wrong.is_empty(), "{} of 2376 differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn events_in_turn_alert_as_they_do_alone() {
+    let recording = common::Recording::load();
+    let names = |rules: Vec<&falco::Rule>| rules.iter().map(|rule| rule.name.clone()).collect::<Vec<_>>();
+    for name in ["kubernetes-restricted", "every-field", "forty-ranges"] {
+        let (_, rules) = rules(&[fixture(name)], &Options::default());
+        let mut evaluator = rules.evaluator();
+        for line in recording.events.values() {
+            let event = Event::parse(line.as_bytes()).unwrap();
+            assert_eq!(names(evaluator.alerts(&event)), names(rules.alerts(&event)), "{name}: {line}");
+        }
+    }
+}
+
 /// The same with all policies in one file, as an operator has them: no policy's rules disturb another's.
 #[test]
 fn policies_in_one_file_do_not_disturb_each_other() {

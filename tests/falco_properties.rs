@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use psp2falco::falco::condition::parse;
-use psp2falco::falco::{Event, RuleSet, Source, load};
+use psp2falco::falco::{Event, Rule, RuleSet, Source, load};
 use psp2falco::replay::{Format, Log, Matching, Options, Outcome, replay};
 use serde_json::Value;
 
@@ -70,6 +70,85 @@ fn evaluate(rules: &RuleSet, event: &Event<'_>) {
     assert_eq!(rules.first_alert(event).map(|r| &r.name), all.first().map(|r| &r.name));
     for rule in rules.rules() {
         let _ = (rule.render_output(event), rule.output_fields(event));
+    }
+}
+
+/// A pattern that RE2 takes, over the letters that texts are made of.
+fn pattern(random: &mut Random, depth: usize) -> String {
+    const ATOMS: [&str; 14] =
+        ["a", "b", "1", ",", ".", "[^,]", "[^a]", "[ab]", "\"", ".*", "ab,", "[^\"]*", "é", "$"];
+    let mut text = String::new();
+    for _ in 0..=random.below(4) {
+        match random.below(if depth == 0 { 4 } else { 7 }) {
+            4 => text += &format!("({}|{})", pattern(random, depth - 1), pattern(random, depth - 1)),
+            5 => text += &format!("({})*", pattern(random, depth - 1)),
+            6 => text += &format!("({}){{{}}}", pattern(random, depth - 1), 1 + random.below(25)),
+            _ => text += ATOMS[random.below(ATOMS.len())],
+        }
+    }
+    text
+}
+
+/// A text of words that recur and, one in `rare`, of many others.
+fn words(random: &mut Random, rare: usize) -> String {
+    const WORDS: [&str; 9] = ["a", "ab", "\"a\"", "", "b1", "aaaaaaaaaaaaaaaaaa", "\"", "é", "a\nb"];
+    let strange = random.one_in(8);
+    let mut text = String::new();
+    for _ in 0..random.below(150) {
+        let known = if strange { WORDS.len() } else { WORDS.len() - 2 };
+        match random.below(12) {
+            _ if random.one_in(rare) => text += &format!("{}", random.below(10_000)),
+            0 if strange => text += &"ab".repeat(random.below(100)),
+            _ => text += WORDS[random.below(known)],
+        }
+        text.push(',');
+    }
+    if random.below(2) == 0 {
+        text.pop();
+    }
+    text
+}
+
+#[test]
+fn what_is_remembered_of_events_changes_no_answer() {
+    let (mut random, seed) = random();
+    // many states, any character
+    let special = ["(.*b1,){3,20}", ".{300,330}", ".*ab.ab.*", ".*[0-9]{3}1,a.*"];
+    for (count, rare) in [(1, 9), (10, 1), (8, 12), (40, 30), (70, 20), (90, 30)] {
+        let mut rules = String::new();
+        for i in 0..count {
+            let pattern = match special.get(i / 2) {
+                Some(special) if count > 3 => (*special).to_owned(),
+                _ => pattern(&mut random, 2),
+            };
+            let pattern = pattern.replace('\\', "\\\\").replace('"', "\\\"");
+            let (path, not) = (["x", "y"][i % 2], ["", "not "][random.below(2)]);
+            rules += &format!(
+                "- rule: r{i}\n  desc: d\n  output: o\n  priority: INFO\n  source: k8s_audit\n  condition: >\n    {not}\
+                 jevt.value[/{path}] regex \"{pattern}\"\n"
+            );
+        }
+        let loaded = load(&[Source { name: "rules", text: &rules }]);
+        let rules =
+            loaded.rules.unwrap_or_else(|| panic!("PSP2FALCO_SEED={seed}: {:?}\n{rules}", loaded.findings));
+        let mut evaluator = rules.evaluator();
+        for _ in 0..1500 {
+            let event = serde_json::json!({
+                "kind": "Event", "auditID": "a", "stageTimestamp": "2026-11-23T00:00:00Z",
+                "x": words(&mut random, rare), "y": [words(&mut random, rare), {"z": words(&mut random, rare)}],
+            });
+            let event = event.to_string();
+            let event = Event::parse(event.as_bytes()).unwrap();
+            let names = |rules: Vec<&Rule>| rules.into_iter().map(|r| r.name.clone()).collect::<Vec<_>>();
+            let (plain, first) = (names(rules.alerts(&event)), rules.first_alert(&event).map(|r| &r.name));
+            let text = String::from_utf8_lossy(event.text());
+            assert_eq!(names(evaluator.alerts(&event)), plain, "PSP2FALCO_SEED={seed}: {text}");
+            assert_eq!(
+                evaluator.first_alert(&event).map(|r| &r.name),
+                first,
+                "PSP2FALCO_SEED={seed}: {text}"
+            );
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::extract::{Extracted, Extractor, as_u64, number_text};
 use super::glob::{Glob, Paths as PathTree};
 use super::json::{Index, NodeId};
 use super::posix::{Pattern, is_plain};
+use super::words::Words;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -164,6 +165,8 @@ pub(crate) struct Run<'e, 'p> {
     epoch: usize,
     /// Which fields the current rule has read, when that is counted.
     read: Option<RefCell<Vec<bool>>>,
+    /// What the events before have taught.
+    words: Option<RefCell<&'p mut Words>>,
 }
 
 impl<'e, 'p> Run<'e, 'p> {
@@ -177,9 +180,16 @@ impl<'e, 'p> Run<'e, 'p> {
             paths: vec![Cell::new(None); program.paths.steps.len()],
             epoch: event.epoch(),
             read: None,
+            words: None,
         };
         run.values.resize_with(program.operands.len(), OnceCell::new);
         run
+    }
+
+    /// Makes use of what earlier events have taught.
+    pub(crate) fn remembering(event: &'e Event<'e>, program: &'p Program, words: &'p mut Words) -> Self {
+        words.next_event();
+        Self { words: Some(RefCell::new(words)), ..Self::new(event, program) }
     }
 
     /// Counts what each rule reads; nothing is then shared between rules.
@@ -212,6 +222,9 @@ impl<'e, 'p> Run<'e, 'p> {
         if let Some(read) = &self.read {
             read.borrow_mut().fill(false);
         }
+        if let Some(words) = &self.words {
+            words.borrow_mut().next_event();
+        }
         self.epoch = self.event.epoch();
     }
 
@@ -224,7 +237,7 @@ impl<'e, 'p> Run<'e, 'p> {
                 self.program.shared.get(*id).is_some_and(|node| self.node(node))
             }),
             Node::Test(id) => self.remembered(self.tests.get(*id), || {
-                self.program.tests.get(*id).is_some_and(|test| self.test(test))
+                self.program.tests.get(*id).is_some_and(|test| self.test(*id, test))
             }),
         }
     }
@@ -240,10 +253,16 @@ impl<'e, 'p> Run<'e, 'p> {
         result
     }
 
-    fn test(&self, test: &Test) -> bool {
+    fn test(&self, id: usize, test: &Test) -> bool {
         let left = self.value(test.operand);
         if *left == Extracted::Missing {
             return false;
+        }
+        if let (Some(words), Compare::Text(TextTest::Regex(pattern)), Extracted::One(value)) =
+            (&self.words, &test.compare, left)
+            && let Some(holds) = words.borrow_mut().matches(id, test.operand, pattern, trimmed(value))
+        {
+            return holds;
         }
         match (&test.compare, left) {
             (Compare::Exists, _) => true,

@@ -139,6 +139,13 @@ impl<'a> Event<'a> {
         super::extract::pointer_value(&self.json(), &super::extract::pointer(pointer))
     }
 
+    /// As [`Event::value`], by the keys on the way.
+    #[must_use]
+    pub fn under(&self, keys: &[&str]) -> Option<Cow<'_, [u8]>> {
+        let reader = self.json();
+        reader.path(Index::ROOT, keys).map(|id| reader.text_of(id))
+    }
+
     /// Forgets what was read.
     ///
     /// The JSON reader of Falco's plugins resolves a string's escapes in place when it is read on its own; an

@@ -252,7 +252,7 @@ impl Indexer<'_> {
         let mut escaped = false;
         loop {
             let rest = self.text.get(pos..).unwrap_or_default();
-            let Some(i) = memchr::memchr2(b'"', b'\\', rest) else {
+            let Some(i) = quote_or_backslash(rest) else {
                 return Err(self.error("missing closing quote"));
             };
             if rest.get(i) == Some(&b'"') {
@@ -288,6 +288,23 @@ impl Indexer<'_> {
         };
         Ok(())
     }
+}
+
+/// Where the first quote or backslash is. Most strings are too short for a vector search to pay.
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    // the lowest bit set is the high bit of the first zero byte
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let (words, _) = text.as_chunks::<8>();
+    for (i, word) in words.iter().take(4).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(8 * i + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let searched = 8 * words.len().min(4);
+    memchr::memchr2(b'"', b'\\', text.get(searched..)?).map(|i| searched + i)
 }
 
 /// What one plugin has already read of an event.
@@ -666,6 +683,21 @@ mod tests {
         assert_eq!(&*reader.marshal(object), br#"{"x\u002fy":1}"#);
         assert!(reader.get(object, "none").is_none());
         assert_eq!(&*reader.marshal(object), br#"{"x/y":1}"#);
+    }
+
+    #[test]
+    fn finds_where_strings_end() {
+        for before in 0..80 {
+            for (end, after) in [("\"", ""), ("\\", "\""), ("\"", "\\aaaaaaaa"), ("\"", "!#[]aaaaaaaaa")] {
+                let text = format!(
+                    "{}{end}{after}",
+                    "!#[]\u{a2}\u{dc}".repeat(before).chars().take(before).collect::<String>()
+                );
+                let expected = text.bytes().position(|b| matches!(b, b'"' | b'\\'));
+                assert_eq!(quote_or_backslash(text.as_bytes()), expected, "{text}");
+            }
+            assert_eq!(quote_or_backslash("!".repeat(before).as_bytes()), None);
+        }
     }
 
     #[test]

@@ -53,6 +53,7 @@ mod reader;
 mod rules;
 mod versions;
 mod warnings;
+mod words;
 pub(crate) mod yaml;
 
 pub use eval::Extractions;
@@ -61,6 +62,6 @@ pub use extract::time_text;
 pub use json::JsonError;
 pub use literals::MAX_LITERAL;
 pub use rules::{
-    ENGINE_VERSION, FALCO_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet, Severity,
-    Source, load,
+    ENGINE_VERSION, Evaluator, FALCO_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet,
+    Severity, Source, load,
 };

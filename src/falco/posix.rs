@@ -8,11 +8,16 @@
 use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::hybrid::dfa::{Config, DFA};
+use regex_automata::nfa::thompson;
+use regex_automata::util::syntax;
 
 /// RE2's limit on repetitions, also when they are nested.
 const MAX_REPEAT: u32 = 1000;
 /// A pattern of no more states than this compiles for certain in the memory that the `regex` crate allows (10 MB).
 const ALWAYS_COMPILES: u64 = 100_000;
+/// What a pattern's automaton may take, in bytes, and as much again for the states that a thread has seen of it.
+const MAX_AUTOMATON: usize = 1 << 20;
 /// More states than one item of a class, or any other piece, ever has; they take some 900 bytes together.
 const STATES: u64 = 12;
 const MAX_DEPTH: usize = 150;
@@ -24,6 +29,7 @@ pub(crate) struct Pattern {
     whole: Lazy,
     /// For patterns that start or end in `.*`: the rest of it, to be found anywhere.
     within: Option<Lazy>,
+    automaton: OnceLock<Option<DFA>>,
 }
 
 #[derive(Debug)]
@@ -71,7 +77,21 @@ impl Pattern {
             [pieces] => open_ended(pieces).map(Lazy::new),
             _ => None,
         };
-        Ok(Self { whole, within })
+        Ok(Self { whole, within, automaton: OnceLock::new() })
+    }
+
+    /// The automaton of the whole pattern, for ASCII without line ends; none when it would be too large. It makes its
+    /// states as they are met, and gives up rather than to forget one.
+    pub(crate) fn automaton(&self) -> Option<&DFA> {
+        let make = || {
+            DFA::builder()
+                .configure(Config::new().cache_capacity(MAX_AUTOMATON).minimum_cache_clear_count(Some(0)))
+                .thompson(thompson::Config::new().nfa_size_limit(Some(MAX_AUTOMATON)))
+                .syntax(syntax::Config::new().multi_line(true).unicode(false).utf8(false))
+                .build(&self.whole.text)
+                .ok()
+        };
+        self.automaton.get_or_init(make).as_ref()
     }
 
     /// The pattern as the `regex` crate takes it, in multi-line mode.

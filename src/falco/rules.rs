@@ -5,6 +5,7 @@ use super::eval::{Extractions, Node, Program, Run};
 use super::event::Event;
 use super::output::Output;
 use super::reader::Collector;
+use super::words::Words;
 use std::fmt;
 use std::sync::Arc;
 
@@ -239,16 +240,24 @@ impl RuleSet {
     #[must_use]
     pub fn alerts(&self, event: &Event<'_>) -> Vec<&Rule> {
         event.reset();
-        let mut run = Run::new(event, &self.program);
-        self.active().filter(|(_, condition)| run.rule(condition)).map(|(rule, _)| rule).collect()
+        self.matching(Run::new(event, &self.program)).collect()
     }
 
     /// The first rule that alerts on an event (`rule_matching: first`, Falco's default).
     #[must_use]
     pub fn first_alert(&self, event: &Event<'_>) -> Option<&Rule> {
         event.reset();
-        let mut run = Run::new(event, &self.program);
-        self.active().find(|(_, condition)| run.rule(condition)).map(|(rule, _)| rule)
+        self.matching(Run::new(event, &self.program)).next()
+    }
+
+    fn matching<'r>(&'r self, mut run: Run<'_, '_>) -> impl Iterator<Item = &'r Rule> {
+        self.active().filter(move |(_, condition)| run.rule(condition)).map(|(rule, _)| rule)
+    }
+
+    /// For many events in turn.
+    #[must_use]
+    pub fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator { rules: self, words: Words::default() }
     }
 
     /// Like [`RuleSet::alerts`], and counts the fields that were read.
@@ -273,6 +282,27 @@ impl RuleSet {
         }
         counts.distinct = any.into_iter().filter(|r| *r).count();
         (alerts, counts)
+    }
+}
+
+/// Evaluates events in turn, each faster for the ones before it: a thread's own. The alerts are those of the rule set.
+#[derive(Debug)]
+pub struct Evaluator<'r> {
+    rules: &'r RuleSet,
+    words: Words,
+}
+
+impl<'r> Evaluator<'r> {
+    /// As [`RuleSet::alerts`].
+    pub fn alerts(&mut self, event: &Event<'_>) -> Vec<&'r Rule> {
+        event.reset();
+        self.rules.matching(Run::remembering(event, &self.rules.program, &mut self.words)).collect()
+    }
+
+    /// As [`RuleSet::first_alert`].
+    pub fn first_alert(&mut self, event: &Event<'_>) -> Option<&'r Rule> {
+        event.reset();
+        self.rules.matching(Run::remembering(event, &self.rules.program, &mut self.words)).next()
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::input::{Batch, Cost, Trouble};
-use super::{Format, MAX_TROUBLES, Matching};
-use crate::falco::{ENGINE_EVENT_LIMIT, Event, EventError, Rule, RuleSet};
+use super::{Format, MAX_TROUBLES, Matching, Options};
+use crate::falco::{ENGINE_EVENT_LIMIT, Evaluator, Event, EventError, Rule, RuleSet};
 
 /// The longest name of a user, pod or namespace that a summary keeps, in characters.
 const MAX_NAME: usize = 253;
@@ -57,16 +57,22 @@ impl Judged {
 }
 
 /// Judges pieces of a log.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Judge<'r> {
-    pub(super) rules: &'r RuleSet,
-    pub(super) matching: Matching,
-    pub(super) format: Format,
+    rules: &'r RuleSet,
+    evaluator: Evaluator<'r>,
+    matching: Matching,
+    format: Format,
 }
 
-impl Judge<'_> {
+impl<'r> Judge<'r> {
+    pub(super) fn new(rules: &'r RuleSet, options: &Options) -> Self {
+        let Options { matching, format, .. } = *options;
+        Self { rules, evaluator: rules.evaluator(), matching, format }
+    }
+
     /// Judges a piece; `number` is how many events came before it.
-    pub(super) fn judge(&self, batch: &Batch, number: u64) -> Judged {
+    pub(super) fn judge(&mut self, batch: &Batch, number: u64) -> Judged {
         let mut judged = Judged { log: batch.log, name: Arc::clone(&batch.name), ..Judged::default() };
         if batch.is_document {
             self.line(batch, &batch.bytes, batch.first_line, number, &mut judged);
@@ -82,7 +88,7 @@ impl Judge<'_> {
         judged
     }
 
-    fn line(&self, batch: &Batch, text: &[u8], line: usize, number: u64, judged: &mut Judged) {
+    fn line(&mut self, batch: &Batch, text: &[u8], line: usize, number: u64, judged: &mut Judged) {
         if text.trim_ascii().is_empty() {
             return;
         }
@@ -103,12 +109,12 @@ impl Judge<'_> {
         }
     }
 
-    fn event(&self, event: &Event<'_>, judged: &mut Judged) {
+    fn event(&mut self, event: &Event<'_>, judged: &mut Judged) {
         judged.first.get_or_insert(event.nanoseconds());
         judged.oversized += u64::from(event.text().len() > ENGINE_EVENT_LIMIT);
         let alerts = match self.matching {
-            Matching::All => self.rules.alerts(event),
-            Matching::First => self.rules.first_alert(event).into_iter().collect(),
+            Matching::All => self.evaluator.alerts(event),
+            Matching::First => self.evaluator.first_alert(event).into_iter().collect(),
         };
         if alerts.is_empty() {
             return;
@@ -122,18 +128,18 @@ impl Judge<'_> {
 
     fn hit(&self, alerts: &[&Rule], event: &Event<'_>) -> Hit {
         let position = |rule: &&Rule| self.rules.rules().iter().position(|r| std::ptr::eq(r, *rule));
-        let text = |pointer: &str| event.value(pointer).map(|v| name(&v)).filter(|v| !v.is_empty());
-        let pod = text("/responseObject/metadata/name").or_else(|| text("/objectRef/name"));
-        let pod = pod.or_else(|| text("/requestObject/metadata/generateName").map(|name| name + "*"));
-        let user = text("/user/username").unwrap_or_default();
-        let user = match text("/impersonatedUser/username") {
+        let text = |keys: &[&str]| event.under(keys).map(|v| name(&v)).filter(|v| !v.is_empty());
+        let pod = text(&["responseObject", "metadata", "name"]).or_else(|| text(&["objectRef", "name"]));
+        let pod = pod.or_else(|| text(&["requestObject", "metadata", "generateName"]).map(|name| name + "*"));
+        let user = text(&["user", "username"]).unwrap_or_default();
+        let user = match text(&["impersonatedUser", "username"]) {
             Some(other) => format!("{user} as {other}"),
             None => user,
         };
         Hit {
             rules: alerts.iter().filter_map(position).collect(),
             nanoseconds: event.nanoseconds(),
-            namespace: text("/objectRef/namespace").unwrap_or_default(),
+            namespace: text(&["objectRef", "namespace"]).unwrap_or_default(),
             pod: pod.unwrap_or_default(),
             user,
         }
@@ -171,6 +177,9 @@ fn error_in_json(error: &crate::falco::JsonError, text: &[u8]) -> String {
 /// A name as a terminal can show it.
 fn name(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
+    if text.len() <= MAX_NAME && !text.chars().any(char::is_control) {
+        return text.into_owned();
+    }
     text.chars().take(MAX_NAME).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -120,7 +120,6 @@ pub fn replay(
     options: &Options,
     write: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<Outcome> {
-    let judge = Judge { rules, matching: options.matching, format: options.format };
     let mut outcome = Outcome::default();
     let mut take = |judged: Judged, outcome: &mut Outcome| {
         let written = if judged.text.is_empty() { Ok(()) } else { write(&judged.text) };
@@ -129,6 +128,7 @@ pub fn replay(
     };
     // A rule that reads an event's number needs all events before it counted.
     if options.threads < 2 || rules.reads_event_numbers() {
+        let mut judge = Judge::new(rules, options);
         for batch in Batches::new(logs) {
             let judged = judge.judge(&batch, outcome.events);
             take(judged, &mut outcome)?;
@@ -141,6 +141,7 @@ pub fn replay(
         for _ in 0..options.threads {
             let (send_batch, batches) = sync_channel::<Batch>(WAITING);
             let (send_judged, judged) = sync_channel::<Judged>(WAITING);
+            let judge = Judge::new(rules, options);
             scope.spawn(move || work(judge, &batches, &send_judged));
             to.push(send_batch);
             from.push(judged);
@@ -155,7 +156,7 @@ pub fn replay(
     })
 }
 
-fn work(judge: Judge<'_>, batches: &Receiver<Batch>, judged: &SyncSender<Judged>) {
+fn work(mut judge: Judge<'_>, batches: &Receiver<Batch>, judged: &SyncSender<Judged>) {
     for batch in batches {
         if judged.send(judge.judge(&batch, 0)).is_err() {
             return;
