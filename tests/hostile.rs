@@ -514,8 +514,9 @@ fn a_wrapper_carries_the_rules_as_they_are() {
         let rules = &rules_files(&inventory.policies)[0].1;
         for format in [Format::ConfigMap, Format::HelmValues, Format::Rulesfile] {
             let object = wrap::Object::default();
-            let text = wrap::wrap(format, "psp_audit_rules.yaml", rules, &object).unwrap();
-            assert_eq!(wrap::payload(format, "psp_audit_rules.yaml", &text).as_ref(), Some(rules));
+            let text = wrap::wrap(format, "psp_audit_rules.yaml", rules, &object).unwrap().into_owned();
+            let payload = wrap::payload(format, "psp_audit_rules.yaml", text.clone());
+            assert_eq!(payload.as_ref(), Some(rules));
             wrapped.push(text);
         }
     }

@@ -1,5 +1,6 @@
 //! `generate`: the rules that a committed configuration asks for, written or checked.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{IsTerminal as _, Write};
@@ -39,7 +40,7 @@ pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> 
         &output.reporting.tuning,
     )?;
     let outputs = placed.into_iter().filter_map(|file| Some(File { path: file.path?, text: file.text }));
-    let mut outputs: Vec<File> = outputs.collect();
+    let mut outputs: Vec<File<'_>> = outputs.collect();
     outputs.extend(reports(&inventory, &made, &output.reporting.report, &outputs)?);
 
     let kinds: Vec<Kind> = config.fail_on.iter().chain(&args.fail_on).copied().collect();
@@ -65,9 +66,9 @@ pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> 
 }
 
 /// A file to be: where, and what.
-struct File {
+struct File<'t> {
     path: PathBuf,
-    text: String,
+    text: Cow<'t, str>,
 }
 
 /// What is at `path` now; nothing if there is no file.
@@ -80,19 +81,24 @@ fn present(path: &Path) -> Result<Option<String>> {
 }
 
 /// The reports, beside the rules. They tell of the rules alone, so that the same policies give the same bytes.
-fn reports(inventory: &Inventory, made: &Made, formats: &[Format], rules: &[File]) -> Result<Vec<File>> {
+fn reports(
+    inventory: &Inventory,
+    made: &Made,
+    formats: &[Format],
+    rules: &[File<'_>],
+) -> Result<Vec<File<'static>>> {
     let folder = rules.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
     let report = Report::new(inventory, &made.files, &made.options, None);
     let file = |format: &Format| {
         let name = format.file_name()?;
-        Some(format.render(&report).map(|text| File { path: folder.join(name), text }))
+        Some(format.render(&report).map(|text| File { path: folder.join(name), text: text.into() }))
     };
     formats.iter().filter_map(file).collect()
 }
 
 /// Shows what would change. Is anything out of date?
 fn check(
-    files: &[File],
+    files: &[File<'_>],
     changes: &Diff,
     colour: Colour,
     out: &mut dyn Write,
@@ -102,7 +108,7 @@ fn check(
     let mut stale = 0;
     for (n, file) in files.iter().enumerate() {
         let (path, present) = (file.path.display().to_string(), present(&file.path)?);
-        if present.as_deref() == Some(&file.text) {
+        if present.as_deref() == Some(&*file.text) {
             writeln!(err, "in sync: {path}")?;
             continue;
         }
@@ -122,13 +128,13 @@ fn check(
 }
 
 /// Writes the files, all or, where one may not be overwritten, none.
-fn place(files: &[File], force: bool, err: &mut dyn Write) -> Result<()> {
+fn place(files: &[File<'_>], force: bool, err: &mut dyn Write) -> Result<()> {
     for file in files {
         write::may_replace(&file.path, force)?;
     }
     for file in files {
         let path = file.path.display();
-        if present(&file.path)?.as_deref() == Some(&file.text) {
+        if present(&file.path)?.as_deref() == Some(&*file.text) {
             writeln!(err, "unchanged {path}")?;
         } else {
             write::replace(&file.path, &file.text, force)?;

@@ -10,6 +10,7 @@ mod replay;
 mod scan;
 mod shell;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
@@ -90,10 +91,10 @@ fn make(inventory: &Inventory, rules: &Rules, layers: &[Layer], err: &mut dyn Wr
 }
 
 /// A rules file in the clothes that were asked for, and what it takes the place of.
-struct Placed {
+struct Placed<'t> {
     /// Where it goes; nowhere: to standard output.
     path: Option<PathBuf>,
-    text: String,
+    text: Cow<'t, str>,
     /// The rules that are there now.
     old: Option<String>,
 }
@@ -105,17 +106,18 @@ impl Made {
     }
 
     /// What is written, and where.
-    fn placed(&self, output: &Output) -> Result<Vec<Placed>> {
-        let one = |rendered: &Rendered| -> Result<Placed> {
+    fn placed(&self, output: &Output) -> Result<Vec<Placed<'_>>> {
+        let mut placed = Vec::new();
+        for rendered in &self.files {
             let (file, format) = (file_name(rendered.layer), output.wrapper.format);
             let object = object_of(&output.wrapper, rendered.layer, self.files.len());
             let text = wrap::wrap(format, file, &rendered.text, &object)?;
             let path = output.output.as_ref().map(|path| write::target(path, &format.file_name(file)));
             let old = path.as_deref().and_then(report::old_text);
-            let old = old.and_then(|old| wrap::payload(format, file, &old));
-            Ok(Placed { path, text, old })
-        };
-        self.files.iter().map(one).collect()
+            let old = old.and_then(|old| wrap::payload(format, file, old));
+            placed.push(Placed { path, text, old });
+        }
+        Ok(placed)
     }
 
     /// What the rules amount to.

@@ -52,7 +52,7 @@ pub(crate) fn refuse<T>(message: impl Into<String>) -> Checked<T> {
 }
 
 /// An operand with its type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Typed {
     id: usize,
     pub(crate) kind: FieldType,
@@ -60,7 +60,7 @@ pub(crate) struct Typed {
     /// The type before transformers, which `join` and `concat` look at.
     base: (FieldType, bool),
     /// What Falco calls it in messages.
-    name: String,
+    name: &'static str,
     /// It is the result of a transformer of several arguments, or of a transformer on top of one.
     joined: bool,
 }
@@ -68,14 +68,14 @@ pub(crate) struct Typed {
 /// Checks and compiles comparisons into one program.
 pub(crate) struct Checker {
     program: Program,
-    operands: HashMap<String, Typed>,
+    /// What is known of operands, by source, and why one cannot be evaluated.
+    operands: HashMap<String, HashMap<Operand, (Typed, Option<String>)>>,
     fields: HashMap<String, usize>,
     tests: HashMap<String, usize>,
     patterns: Patterns,
     /// Why the current rule cannot be evaluated.
     unmodelled: Option<String>,
-    /// The operands and tests that cannot be evaluated, and why.
-    unmodelled_operands: HashMap<String, String>,
+    /// The tests that cannot be evaluated, and why.
     unmodelled_tests: HashMap<usize, String>,
     unmodelled_shared: Vec<Option<String>>,
 }
@@ -89,7 +89,6 @@ impl Checker {
             tests: HashMap::new(),
             patterns,
             unmodelled: None,
-            unmodelled_operands: HashMap::new(),
             unmodelled_tests: HashMap::new(),
             unmodelled_shared: Vec::new(),
         }
@@ -172,25 +171,20 @@ impl Checker {
 
     fn operand(&mut self, operand: &Operand, source: &str) -> Checked<Typed> {
         // Whether a field exists depends on the source.
-        let key = format!("{source} {operand}");
-        if let Some(typed) = self.operands.get(&key) {
-            if let Some(reason) = self.unmodelled_operands.get(&key) {
-                self.unmodelled = Some(reason.clone());
+        if let Some((typed, reason)) = self.operands.get(source).and_then(|known| known.get(operand)) {
+            if reason.is_some() {
+                self.unmodelled.clone_from(reason);
             }
-            return Ok(typed.clone());
+            return Ok(*typed);
         }
         let before = self.unmodelled.take();
         let typed = match operand {
             Operand::Field(field) => self.field(field, source)?,
             Operand::Call(call) => self.call(call, source)?,
         };
-        match self.unmodelled.clone() {
-            Some(reason) => {
-                self.unmodelled_operands.insert(key.clone(), reason);
-            }
-            None => self.unmodelled = before,
-        }
-        self.operands.insert(key, typed.clone());
+        let known = (typed, self.unmodelled.clone());
+        self.operands.entry(source.to_owned()).or_default().insert(operand.clone(), known);
+        self.unmodelled = self.unmodelled.take().or(before);
         Ok(typed)
     }
 
@@ -221,14 +215,7 @@ impl Checker {
             }
         };
         let (kind, list) = (info.kind, info.list);
-        Ok(Typed {
-            id: self.add(origin),
-            kind,
-            list,
-            base: (kind, list),
-            name: info.name.to_owned(),
-            joined: false,
-        })
+        Ok(Typed { id: self.add(origin), kind, list, base: (kind, list), name: info.name, joined: false })
     }
 
     fn call(&mut self, call: &Call, source: &str) -> Checked<Typed> {
@@ -239,7 +226,7 @@ impl Checker {
             (_, [_]) if call.arg.is_some() => {
                 refuse(format!("filter error: transformer '{name}' does not support field arguments"))
             }
-            (Transformer::Val, [only]) => Ok(only.clone()),
+            (Transformer::Val, [only]) => Ok(*only),
             (Transformer::Join | Transformer::Concat | Transformer::Getopt, [_]) => {
                 refuse(format!("unknown field transfomer '{name}'"))
             }
@@ -262,20 +249,13 @@ impl Checker {
             Arg::Operand(operand) => self.operand(operand, source),
             Arg::Text(value) => {
                 let id = self.add(Source::Text(value.clone().into_bytes()));
-                Ok(Typed { id, kind: text.0, list: text.1, base: text, name: "NA".into(), joined: false })
+                Ok(Typed { id, kind: text.0, list: text.1, base: text, name: "NA", joined: false })
             }
             Arg::List(items) => {
                 let items: Checked<Vec<Typed>> = items.iter().map(|i| self.arg(i, source)).collect();
                 let items = items?.iter().map(|i| (i.id, i.base.0.is_number())).collect();
                 let id = self.add(Source::List(items));
-                Ok(Typed {
-                    id,
-                    kind: text.0,
-                    list: true,
-                    base: (text.0, true),
-                    name: "NA".into(),
-                    joined: false,
-                })
+                Ok(Typed { id, kind: text.0, list: true, base: (text.0, true), name: "NA", joined: false })
             }
         }
     }
@@ -300,7 +280,7 @@ impl Checker {
             Transformer::Len => (FieldType::Unsigned(64), false),
             _ => (inner.kind, inner.list),
         };
-        Ok(Typed { id, kind, list, base: inner.base, name: inner.name.clone(), joined: inner.joined })
+        Ok(Typed { id, kind, list, base: inner.base, name: inner.name, joined: inner.joined })
     }
 
     fn several(&mut self, transformer: Transformer, args: &[Typed]) -> Checked<Typed> {
@@ -326,7 +306,7 @@ impl Checker {
         };
         let text = (FieldType::Text, false);
         let id = self.add(source);
-        Ok(Typed { id, kind: text.0, list: text.1, base: text, name: "NA".into(), joined: true })
+        Ok(Typed { id, kind: text.0, list: text.1, base: text, name: "NA", joined: true })
     }
 
     fn getopt(&mut self, call: &Call, args: &[Typed]) -> Checked<Typed> {
@@ -353,7 +333,7 @@ impl Checker {
             kind: FieldType::Text,
             list,
             base: (FieldType::Text, false),
-            name: "NA".into(),
+            name: "NA",
             joined: true,
         })
     }
@@ -518,13 +498,12 @@ impl Checker {
                 return Err(error(at - 1, message, false));
             }
             let width = width.parse::<usize>().ok().filter(|w| *w > 0).map(|w| w.min(1 << 16));
-            let (operand, length) = match self.output_token(token, source) {
+            let (operand, length, shown) = match self.output_token(token, source) {
                 Ok(found) => found,
                 Err(Refusal { message, unknown }) => {
                     return Err(error(at, format!("unknown filter: {message}"), unknown));
                 }
             };
-            let shown = self.operand(&operand, source).map_err(|e| error(at, e.message, e.unknown))?;
             output.parts.push(Part::Value(shown_as(&shown), width));
             self.output_fields(&operand, source, &mut output);
             at += digits + length;
@@ -534,7 +513,7 @@ impl Checker {
 
     /// The longest field or transformer at the start of `text`. Falco tries ever shorter texts, so that
     /// `%ka.verbose` shows `ka.verb`, followed by `ose`.
-    fn output_token(&mut self, text: &str, source: &str) -> Checked<(Operand, usize)> {
+    fn output_token(&mut self, text: &str, source: &str) -> Checked<(Operand, usize, Typed)> {
         const LONGEST: usize = 1024;
         let mut first = None;
         let mut end = text.len().min(LONGEST);
@@ -544,10 +523,10 @@ impl Checker {
                 continue;
             };
             let parsed = parse_operand(part).map_err(|e| Refusal { message: e.message, unknown: false });
-            let checked = parsed
-                .and_then(|(operand, length)| self.operand(&operand, source).map(|_| (operand, length)));
+            let checked =
+                parsed.and_then(|(operand, length)| Ok((self.operand(&operand, source)?, operand, length)));
             match checked {
-                Ok(found) => return Ok(found),
+                Ok((typed, operand, length)) => return Ok((operand, length, typed)),
                 Err(error) => {
                     first.get_or_insert(error);
                 }

@@ -27,6 +27,10 @@ impl PartialEq for Pos {
 
 impl Eq for Pos {}
 
+impl std::hash::Hash for Pos {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
+}
+
 /// Why a condition cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
@@ -77,7 +81,7 @@ pub struct Check {
 }
 
 /// A field or a transformer's result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Operand {
     /// A field.
     Field(Field),
@@ -86,7 +90,7 @@ pub enum Operand {
 }
 
 /// A field with its argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
     /// The name, as `ka.verb`.
     pub name: String,
@@ -97,7 +101,7 @@ pub struct Field {
 }
 
 /// A transformer with its arguments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Call {
     /// Which transformer.
     pub transformer: Transformer,
@@ -110,7 +114,7 @@ pub struct Call {
 }
 
 /// An argument of a transformer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Arg {
     /// A field or another transformer.
     Operand(Operand),

@@ -52,6 +52,7 @@ pub(crate) fn quoted(item: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) text: String,
+    /// Empty as long as nothing is put in.
     origins: Vec<u32>,
 }
 
@@ -59,9 +60,12 @@ impl Resolved {
     /// Puts the lists in; none when the condition becomes too long.
     pub(crate) fn new(condition: &Text, lists: &mut [List]) -> Option<Self> {
         let length = u32::try_from(condition.text.len()).ok().filter(|l| *l as usize <= MAX_CONDITION)?;
-        let mut resolved = Self { text: condition.text.clone(), origins: (0..length).collect() };
+        let mut resolved = Self { text: condition.text.clone(), origins: Vec::new() };
         for list in lists {
             if memchr::memmem::find(resolved.text.as_bytes(), list.name.as_bytes()).is_some() {
+                if resolved.origins.is_empty() {
+                    resolved.origins.extend(0..length);
+                }
                 let (next, used) = resolved.put_in(list)?;
                 resolved = next;
                 list.used |= used;
@@ -72,6 +76,9 @@ impl Resolved {
 
     /// The offset in the condition as written, for one in the resolved text.
     pub(crate) fn origin(&self, offset: usize) -> usize {
+        if self.origins.is_empty() {
+            return offset.min(self.text.len());
+        }
         let origin = self.origins.get(offset).map(|o| *o as usize);
         origin.unwrap_or_else(|| self.origins.last().map_or(0, |o| *o as usize + 1))
     }

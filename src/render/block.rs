@@ -13,10 +13,10 @@ pub(super) const ID: &str = "\u{e001}";
 /// Stands on both sides of a block's number for the macro that tells whether another policy admits the pod.
 pub(super) const ADMITTED: char = '\u{e002}';
 
-/// A rendered text, cut at the policy's names.
+/// A rendered text, cut into its macros, lists and rules.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    parts: Vec<Part>,
+    items: Vec<Item>,
     /// The shared macros and lists that it names.
     pub(super) shared: BTreeSet<String>,
     /// Its place among all blocks.
@@ -27,13 +27,24 @@ pub(super) struct Block {
     pub(super) refused: Option<String>,
     /// The same of its Lost Default rule.
     pub(super) corrected: Option<String>,
+}
+
+/// A macro, list or rule as its template rendered it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Item {
+    /// Its text without the policy's names.
+    text: String,
+    /// Where those go, in bytes from the start of the text.
+    names: Vec<(usize, Name)>,
+    is_rule: bool,
+    /// Does it name a macro of its block?
+    leans: bool,
     /// Does it name the macro of what the policy refuses?
     pub(super) needs_refused: bool,
 }
 
-#[derive(Debug, PartialEq)]
-enum Part {
-    Text(String),
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Name {
     Policy,
     Id,
 }
@@ -41,41 +52,62 @@ enum Part {
 impl Block {
     /// Takes a rendered text apart.
     pub(super) fn new(rendered: &str) -> Self {
-        let mut block = Self {
-            shared: shared_names(rendered),
-            refused: condition(rendered, " Violation ("),
-            corrected: condition(rendered, " Lost Default ("),
-            needs_refused: rendered.contains("\u{e001}__refused"),
-            ..Self::default()
-        };
         let text = tidy(rendered);
-        block.rules = text.lines().filter(|l| l.starts_with("- rule:")).count();
-        block.text(&text);
-        block
-    }
-
-    fn text(&mut self, text: &str) {
-        for part in text.split_inclusive(['\u{e000}', '\u{e001}']) {
-            let stand_in = match part.chars().next_back() {
-                Some('\u{e000}') => Some(Part::Policy),
-                Some('\u{e001}') => Some(Part::Id),
-                _ => None,
-            };
-            let literal = part.trim_end_matches(['\u{e000}', '\u{e001}']);
-            self.parts.extend((!literal.is_empty()).then(|| Part::Text(literal.to_owned())));
-            self.parts.extend(stand_in);
+        let items = text.trim_matches('\n').split("\n\n").filter(|item| !item.is_empty());
+        let items: Vec<Item> = items.map(Item::new).collect();
+        Self {
+            shared: shared_names(&text),
+            number: 0,
+            rules: items.iter().filter(|item| item.is_rule).count(),
+            refused: condition(&text, " Violation ("),
+            corrected: condition(&text, " Lost Default ("),
+            items,
         }
     }
 
-    /// Writes the block for one policy.
-    pub(super) fn write(&self, policy: &str, id: &str, out: &mut String) {
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Policy => out.push_str(policy),
-                Part::Id => out.push_str(id),
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter()
+    }
+}
+
+impl Item {
+    fn new(rendered: &str) -> Self {
+        let (mut text, mut names) = (String::with_capacity(rendered.len()), Vec::new());
+        let (mut leans, mut needs_refused) = (false, false);
+        for part in rendered.split_inclusive(['\u{e000}', '\u{e001}']) {
+            if part.starts_with("__") && names.last() == Some(&(text.len(), Name::Id)) {
+                let refused = part.starts_with("__refused");
+                needs_refused |= refused;
+                leans |= !refused;
             }
+            let (literal, name) = match (part.strip_suffix(POLICY), part.strip_suffix(ID)) {
+                (Some(literal), _) => (literal, Some(Name::Policy)),
+                (_, Some(literal)) => (literal, Some(Name::Id)),
+                _ => (part, None),
+            };
+            text.push_str(literal);
+            names.extend(name.map(|name| (text.len(), name)));
         }
+        let is_rule = text.lines().find(|l| !l.starts_with('#')).is_some_and(|l| l.starts_with("- rule:"));
+        Self { text, names, is_rule, leans, needs_refused }
+    }
+
+    /// Is it a rule that stands on the policy and on shared macros alone?
+    pub(super) fn stands_alone(&self) -> bool {
+        self.is_rule && !self.leans
+    }
+
+    /// Writes it for one policy.
+    pub(super) fn write(&self, policy: &str, id: &str, out: &mut String) {
+        let mut from = 0;
+        out.push('\n');
+        for (at, name) in &self.names {
+            out.push_str(self.text.get(from..*at).unwrap_or_default());
+            out.push_str(if *name == Name::Policy { policy } else { id });
+            from = *at;
+        }
+        out.push_str(self.text.get(from..).unwrap_or_default());
+        out.push('\n');
     }
 }
 
@@ -94,6 +126,7 @@ fn condition(rendered: &str, kind: &str) -> Option<String> {
 pub(super) fn shared_names(text: &str) -> BTreeSet<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.lines()
+        .filter(|line| line.contains("psps_"))
         .filter(|line| !["#", "desc:", "output:"].iter().any(|other| line.trim_start().starts_with(other)))
         .flat_map(unquoted)
         .flat_map(|part| part.split(move |c| !word(c)))
@@ -155,8 +188,8 @@ mod tests {
     fn stand_ins_are_written_as_the_policy_s_names() {
         let block = Block::new("- rule: PSP \u{e000} Violation (x)\n  condition: \u{e001} and psps_x\n");
         let mut text = String::new();
-        block.write("a-b", "psp_a_b", &mut text);
-        block.write("c", "psp_c", &mut text);
+        block.items().for_each(|item| item.write("a-b", "psp_a_b", &mut text));
+        block.items().for_each(|item| item.write("c", "psp_c", &mut text));
         assert_eq!(
             text,
             "\n- rule: PSP a-b Violation (x)\n  condition: psp_a_b and psps_x\n\

@@ -13,13 +13,14 @@ mod templates;
 mod together;
 mod usable;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
+use memchr::memmem;
 use serde_json::{Map, Value, json};
 
 use crate::access::Access;
@@ -29,7 +30,7 @@ use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
-use block::Block;
+use block::{Block, Item};
 pub use exceptions::exceptions;
 pub use runtime::runtime_rules;
 pub use scope::{IMAGES, NAMESPACES, in_scope, in_scope_of_all, listed_in};
@@ -180,7 +181,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
     if let Some(mut set) = set {
         let mut data = assembly.base.clone();
         assembly.rules += usize::from(set.fill(&mut data, everywhere(options)));
-        let text = block::tidy(&assembly.templates.render("set", &data)?);
+        let text = block::tidy(&assembly.templates.render("set", data)?);
         assembly.shared.extend(block::shared_names(&text));
         assembly.all = set.named(&assembly.all);
         assembly.all.push_str(&text);
@@ -188,11 +189,11 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         left_out = set.left_out();
     }
     let (opening, closing) = assembly.frame(policies, &mapped_policies)?;
-    let text = format!("{opening}{}{closing}", assembly.all);
+    let text = framed(&opening, assembly.all, &closing);
     // where policies decide together, each rule hangs on all of them
     let sample = match options.access {
         Some(_) => text.clone(),
-        None => format!("{opening}{}{closing}", assembly.sample),
+        None => framed(&opening, assembly.sample, &closing),
     };
     Ok(Rendered {
         layer: Layer::Audit,
@@ -202,6 +203,14 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         policies: mapped_policies,
         left_out,
     })
+}
+
+/// A text between two others. The text is large: it is moved, not copied.
+fn framed(opening: &str, mut text: String, closing: &str) -> String {
+    text.reserve_exact(opening.len() + closing.len());
+    text.insert_str(0, opening);
+    text.push_str(closing);
+    text
 }
 
 /// What one field's template is told.
@@ -216,6 +225,11 @@ impl<'a> Said<'a> {
         let sentences =
             vec![("refuses", mapped.refuses.as_deref()), ("corrects", mapped.corrects.as_deref())];
         Self { sentences, data: &mapped.data }
+    }
+
+    /// All that is said, as one text.
+    fn text(&self) -> Result<String> {
+        Ok(serde_json::to_string(&(&self.sentences, self.data))?)
     }
 
     fn nothing(&self) -> bool {
@@ -241,6 +255,8 @@ struct Assembly<'a> {
     openings: HashMap<Vec<String>, Rc<Block>>,
     all: String,
     sample: String,
+    /// The rules in the sample that need not stand in it again.
+    checked: HashSet<Item>,
     shared: BTreeSet<String>,
     rules: usize,
 }
@@ -256,6 +272,7 @@ impl<'a> Assembly<'a> {
             openings: HashMap::new(),
             all: String::new(),
             sample: String::new(),
+            checked: HashSet::new(),
             shared: BTreeSet::new(),
             rules: 0,
         })
@@ -271,7 +288,7 @@ impl<'a> Assembly<'a> {
         place: &Place,
     ) -> Result<Vec<(Field, Rc<Block>)>> {
         let opening = self.opening(scope)?;
-        let (mut blocks, mut fields) = (Vec::new(), Vec::new());
+        let mut blocks = Vec::new();
         let mut new = Vec::new();
         for (field, said) in said {
             if said.nothing() {
@@ -289,15 +306,19 @@ impl<'a> Assembly<'a> {
             if first {
                 new.push(Rc::clone(&block));
             }
-            blocks.push(block);
-            fields.push(*field);
+            blocks.push((*field, block));
         }
         self.shared.extend(opening.shared.iter().cloned());
-        write_policy(name, id, &opening, &blocks, &mut self.all);
-        if !new.is_empty() {
-            write_policy(name, id, &opening, &new, &mut self.sample);
+        let items = || opening.items().chain(blocks.iter().flat_map(|(_, block)| block.items()));
+        write_policy(name, id, items(), blocks.iter().map(|(_, block)| &**block), &mut self.all);
+        // what stands on nothing of its block is the same for all policies
+        let mut first = |item: &&Item| !item.stands_alone() || self.checked.insert((*item).clone());
+        let unchecked: Vec<&Item> = new.iter().flat_map(|block| block.items()).filter(|i| first(i)).collect();
+        if !unchecked.is_empty() {
+            let items = opening.items().chain(unchecked);
+            write_policy(name, id, items, new.iter().map(|block| &**block), &mut self.sample);
         }
-        Ok(fields.into_iter().zip(blocks).collect())
+        Ok(blocks)
     }
 
     /// Refuses rules that have grown beyond all use.
@@ -318,7 +339,7 @@ impl<'a> Assembly<'a> {
         }
         let mut data = self.stand_ins();
         insert(&mut data, "scope", scope.clone());
-        let block = Rc::new(Block::new(&self.templates.render("policy", &data)?));
+        let block = Rc::new(Block::new(&self.templates.render("policy", data)?));
         self.openings.insert(scope, Rc::clone(&block));
         Ok(block)
     }
@@ -333,7 +354,7 @@ impl<'a> Assembly<'a> {
 
     /// The block of a field, and whether it is the first that says so.
     fn block(&mut self, field: Field, said: &Said<'_>, place: &Place) -> Result<(Rc<Block>, bool)> {
-        let key = (field, format!("{:?}{}", said.sentences, serde_json::to_string(said.data)?));
+        let key = (field, said.text()?);
         if let Some(block) = self.blocks.get(&key) {
             return Ok((Rc::clone(block), false));
         }
@@ -364,7 +385,7 @@ impl<'a> Assembly<'a> {
         let number = self.blocks.len();
         insert(&mut data, "admitted", format!("{0}{number}{0}", block::ADMITTED));
         let rendered =
-            self.templates.render(field.name(), &data).with_context(|| format!("{place}: {field}"))?;
+            self.templates.render(field.name(), data).with_context(|| format!("{place}: {field}"))?;
         let mut block = Block::new(&rendered);
         block.number = number;
         let block = Rc::new(block);
@@ -378,35 +399,39 @@ impl<'a> Assembly<'a> {
         policies: &[Located],
         mapped: &[(String, Vec<(Field, Mapped)>)],
     ) -> Result<(String, String)> {
-        let shared = items(&self.templates.render("shared", &self.base)?);
+        let shared = items(&self.templates.render("shared", shared_data(self.options))?);
         let used = used_items(&shared, &self.shared);
         let mut data = self.base.clone();
         insert(&mut data, "counts_containers", used.contains("psps_no_apparmor"));
         insert(&mut data, "numbers_volumes", used.iter().any(|m| m.starts_with("psps_writes_volume")));
-        let guard = block::tidy(&self.templates.render("incomplete", &data)?);
+        let guard = block::tidy(&self.templates.render("incomplete", data)?);
         let mut named = self.shared.clone();
         named.extend(block::shared_names(&guard));
         let used = used_items(&shared, &named);
         let kept: String =
             shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
-        let engine = if kept.contains("concat(") || self.all.contains("=concat('system:serviceaccount:', ") {
-            ENGINE_WITH_CONCAT
-        } else {
-            ENGINE
-        };
+        let of_account = memmem::find(self.all.as_bytes(), b"=concat('system:serviceaccount:', ").is_some();
+        let engine = if kept.contains("concat(") || of_account { ENGINE_WITH_CONCAT } else { ENGINE };
         Ok((format!("{}{}", header(policies, mapped, engine), block::tidy(&kept)), guard))
     }
 }
 
-/// Writes what a policy's rules stand on, then its fields' blocks, then what it refuses in all.
-fn write_policy(name: &str, id: &str, opening: &Block, blocks: &[Rc<Block>], out: &mut String) {
-    opening.write(name, id, out);
-    for block in blocks {
-        block.write(name, id, out);
+/// Writes what a policy's rules stand on and its rules, then what its blocks refuse in all where that is asked.
+fn write_policy<'b>(
+    name: &str,
+    id: &str,
+    items: impl Iterator<Item = &'b Item>,
+    blocks: impl Iterator<Item = &'b Block>,
+    out: &mut String,
+) {
+    let mut needs_refused = false;
+    for item in items {
+        item.write(name, id, out);
+        needs_refused |= item.needs_refused;
     }
-    if blocks.iter().any(|b| b.needs_refused) {
+    if needs_refused {
         let refused: Vec<String> =
-            blocks.iter().filter_map(|b| b.refused.as_ref()).map(|c| c.replace(block::ID, id)).collect();
+            blocks.filter_map(|b| b.refused.as_ref()).map(|c| c.replace(block::ID, id)).collect();
         let condition = if refused.is_empty() { "jevt.rawtime=0".to_owned() } else { refused.join(" or ") };
         let _ = writeln!(out, "\n- macro: {id}__refused\n  condition: {condition}");
     }
@@ -421,14 +446,20 @@ fn base_data(options: &Options) -> Value {
         "value": false,
         "whole": false,
         "process": false,
-        "nothing": Value::Array(Vec::new()),
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
-        "max_volumes": options.max_volumes,
-        "counts": (1..=options.max_containers).collect::<Vec<_>>(),
-        "max_containers": options.max_containers,
-        "one_more": options.max_containers + 1,
-        "safe_sysctls": SAFE.map(pattern::literal),
     })
+}
+
+/// What the shared macros are made of, beside that.
+fn shared_data(options: &Options) -> Value {
+    let mut data = base_data(options);
+    insert(&mut data, "nothing", Value::Array(Vec::new()));
+    insert(&mut data, "max_volumes", options.max_volumes);
+    insert(&mut data, "counts", (1..=options.max_containers).collect::<Vec<_>>());
+    insert(&mut data, "max_containers", options.max_containers);
+    insert(&mut data, "one_more", options.max_containers + 1);
+    insert(&mut data, "safe_sysctls", SAFE.map(pattern::literal).to_vec());
+    data
 }
 
 fn insert(data: &mut Value, key: &str, value: impl Into<Value>) {
@@ -458,18 +489,18 @@ pub fn macro_name(policy: &str) -> String {
 }
 
 /// A macro or list of the shared part, with the comment before it.
-struct Item {
+struct SharedItem {
     name: String,
     text: String,
 }
 
 /// Splits the shared part into its macros and lists.
-fn items(text: &str) -> Vec<Item> {
-    let mut items: Vec<Item> = Vec::new();
+fn items(text: &str) -> Vec<SharedItem> {
+    let mut items: Vec<SharedItem> = Vec::new();
     let mut comment = String::new();
     for line in text.lines().filter(|l| !l.trim().is_empty()) {
         if let Some(name) = line.strip_prefix("- macro: ").or_else(|| line.strip_prefix("- list: ")) {
-            items.push(Item {
+            items.push(SharedItem {
                 name: name.trim().to_owned(),
                 text: format!("{}{line}\n", std::mem::take(&mut comment)),
             });
@@ -483,7 +514,7 @@ fn items(text: &str) -> Vec<Item> {
 }
 
 /// The items that are named, directly or through another item.
-fn used_items(items: &[Item], named: &BTreeSet<String>) -> BTreeSet<String> {
+fn used_items(items: &[SharedItem], named: &BTreeSet<String>) -> BTreeSet<String> {
     let mut used = named.clone();
     loop {
         let more: BTreeSet<String> = items

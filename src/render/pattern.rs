@@ -97,11 +97,9 @@ impl Tree {
 /// Without recursion: a tree is as deep as a literal is long.
 impl Drop for Tree {
     fn drop(&mut self) {
-        let mut open = vec![std::mem::take(&mut self.0)];
-        while let Some(alternatives) = open.pop() {
-            open.extend(
-                alternatives.into_iter().map(|(_, rest)| rest.into_alternatives()).filter(|a| !a.is_empty()),
-            );
+        let mut open = std::mem::take(&mut self.0);
+        while let Some((_, mut rest)) = open.pop() {
+            open.append(&mut rest.0);
         }
     }
 }
@@ -217,30 +215,33 @@ fn gaps(ranges: &[Range], max: i64) -> Vec<(i64, i64)> {
     gaps
 }
 
-/// The tree of numbers of exactly `length` digits within `intervals` (leading zeros count as digits).
+/// The tree of numbers of exactly `length` digits within ascending `intervals` (leading zeros count as digits).
 fn digits(intervals: &[(i64, i64)], length: usize, digit: &str) -> Tree {
     let Some(rest) = length.checked_sub(1) else { return Tree::default() };
     let unit = 10_i64.pow(u32::try_from(rest).unwrap_or(0));
-    let mut alternatives: Vec<(char, char, Tree)> = Vec::new();
+    // no tree: whatever follows
+    let mut alternatives: Vec<(char, char, Option<Tree>)> = Vec::new();
     for (first, lead) in ('0'..='9').zip(0_i64..) {
         let base = lead * unit;
         let below: Vec<(i64, i64)> = intervals
             .iter()
+            .filter(|(from, to)| *from < base + unit && *to >= base)
             .map(|(from, to)| ((from - base).max(0), (to - base).min(unit - 1)))
-            .filter(|(from, to)| from <= to)
             .collect();
         if below.is_empty() {
             continue;
         }
-        let tree =
-            if below == [(0, unit - 1)] { any_digits(rest, digit) } else { digits(&below, rest, digit) };
+        let tree = (below != [(0, unit - 1)]).then(|| digits(&below, rest, digit));
         match alternatives.last_mut() {
             Some((_, to, last)) if *last == tree && *to as u32 + 1 == first as u32 => *to = first,
             _ => alternatives.push((first, first, tree)),
         }
     }
     let branches = alternatives.len() > 1;
-    Tree(alternatives.into_iter().map(|(from, to, tree)| (digit_class(from, to), tree)).collect(), branches)
+    let spelt = |(from, to, tree): (char, char, Option<Tree>)| {
+        (digit_class(from, to), tree.unwrap_or_else(|| any_digits(rest, digit)))
+    };
+    Tree(alternatives.into_iter().map(spelt).collect(), branches)
 }
 
 fn any_digits(count: usize, digit: &str) -> Tree {

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::{
-    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, check_scope, insert, items,
-    listed_in, macro_name, namespaces, policies_listed, quoted, together, used_items,
+    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, check_scope, framed, insert, items,
+    listed_in, macro_name, namespaces, policies_listed, quoted, shared_data, together, used_items,
 };
 use crate::problem::Place;
 use crate::psp::validity::unusable;
@@ -56,8 +56,8 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     let opening = format!("{}{shared}", header(policies, &mapped_policies));
     Ok(Rendered {
         layer: Layer::Runtime,
-        text: format!("{opening}{}{baseline}", assembly.all),
-        sample: format!("{opening}{}{baseline}", assembly.sample),
+        text: framed(&opening, assembly.all, &baseline),
+        sample: framed(&opening, assembly.sample, &baseline),
         rules,
         policies: mapped_policies,
         left_out: Vec::new(),
@@ -93,14 +93,14 @@ impl Assembly<'_> {
     fn baseline(&mut self) -> Result<String> {
         let mut data = self.base.clone();
         insert(&mut data, "scope", scope(None, self.options));
-        let text = block::tidy(&self.templates.render("baseline", &data)?);
+        let text = block::tidy(&self.templates.render("baseline", data)?);
         self.shared.extend(block::shared_names(&text));
         Ok(text)
     }
 
     /// The shared macros and lists that something names.
     fn shared_runtime(&self) -> Result<String> {
-        let shared = items(&self.templates.render("shared", &self.base)?);
+        let shared = items(&self.templates.render("shared", shared_data(self.options))?);
         let used = used_items(&shared, &self.shared);
         let kept: String =
             shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();

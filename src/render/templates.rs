@@ -100,8 +100,8 @@ impl Templates {
     }
 
     /// Renders one template.
-    pub(super) fn render(&self, name: &str, data: &Value) -> Result<String> {
-        self.registry.render(name, data).map_err(|e| {
+    pub(super) fn render(&self, name: &str, data: Value) -> Result<String> {
+        self.registry.render_with_context(name, &data.into()).map_err(|e| {
             let template = e.template_name.as_deref().unwrap_or(name);
             let place = self.places.get(template).map_or(template, String::as_str);
             anyhow!("{place}:{}:{}: {}", e.line_no.unwrap_or(1), e.column_no.unwrap_or(1), e.reason())

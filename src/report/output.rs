@@ -1,5 +1,6 @@
 //! Where reports go: each format's file beside the rules, or where the user says.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -170,10 +171,18 @@ pub fn changes<'a>(
         texts.push((name, text));
     }
     let tuning: Vec<Tuning<'_>> = texts.iter().map(|(name, text)| Tuning { name, text }).collect();
-    // Falco loads all layers as one
-    let new: String = rendered.iter().map(|file| file.text.as_str()).collect();
+    let new = joined(&rendered.iter().map(|file| file.text.as_str()).collect::<Vec<_>>());
     let old: Vec<&str> = old.flatten().collect();
-    Ok(compare(if old.is_empty() { new.clone() } else { old.concat() }.as_str(), &new, &tuning))
+    let old = if old.is_empty() { Cow::Borrowed(&*new) } else { joined(&old) };
+    Ok(compare(&old, &new, &tuning))
+}
+
+/// The layers' files as one, as Falco loads them.
+fn joined<'t>(files: &[&'t str]) -> Cow<'t, str> {
+    match files {
+        [one] => (*one).into(),
+        all => all.concat().into(),
+    }
 }
 
 fn tell(diff: &Diff, rendered: &[Rendered], outputs: &Outputs<'_>, err: &mut dyn Write) -> Result<()> {

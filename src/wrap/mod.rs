@@ -6,6 +6,7 @@
 
 pub(crate) mod emit;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -77,11 +78,11 @@ const OPERATOR_KEY: &str = "rules.yaml";
 /// # Errors
 /// Names and labels that the API server refuses, and rules that are too large for the object or that its reader would
 /// not get as they are.
-pub fn wrap(format: Format, file: &str, text: &str, object: &Object) -> Result<String> {
+pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> Result<Cow<'t, str>> {
     object.check()?;
     let mut out = String::new();
     match format {
-        Format::Rules => out.push_str(text),
+        Format::Rules => return Ok(text.into()),
         Format::ConfigMap => {
             out.push_str(&heading("A ConfigMap to mount at /etc/falco/rules.d of Falco"));
             note_size(text.len(), &mut out);
@@ -111,7 +112,7 @@ pub fn wrap(format: Format, file: &str, text: &str, object: &Object) -> Result<S
             }
         }
     }
-    Ok(out)
+    Ok(out.into())
 }
 
 /// The objects of a format that is one or more objects: the ConfigMap, or the Rulesfile with its ConfigMap.
@@ -130,11 +131,11 @@ pub fn objects(format: Format, file: &str, text: &str, object: &Object) -> Resul
 }
 
 /// The rules file in a wrapped file; nothing where none is found. Rules that stand inline come as JSON.
-pub fn payload(format: Format, file: &str, text: &str) -> Option<String> {
+pub fn payload(format: Format, file: &str, text: String) -> Option<String> {
     if format == Format::Rules {
-        return Some(text.to_owned());
+        return Some(text);
     }
-    let values: Vec<Value> = documents(text).map_while(Result::ok).map(|node| node.to_value()).collect();
+    let values: Vec<Value> = documents(&text).map_while(Result::ok).map(|node| node.to_value()).collect();
     let at = |value: &Value, map: &str, key: &str| Some(value.get(map)?.get(key)?.as_str()?.to_owned());
     values.iter().find_map(|value| match format {
         Format::Rules => None,

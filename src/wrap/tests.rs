@@ -54,12 +54,12 @@ fn every_payload_comes_out_byte_for_byte() {
         assert_eq!(both[1]["spec"]["configMapRef"]["name"], both[0]["metadata"]["name"]);
         assert_eq!(wrap(Format::Rules, FILE, text, &named()).unwrap(), text);
         for (format, wrapped) in [(Format::ConfigMap, &config_map), (Format::Rulesfile, &rulesfile)] {
-            assert_eq!(payload(format, FILE, wrapped).as_deref(), Some(text));
+            assert_eq!(payload(format, FILE, wrapped.to_string()).as_deref(), Some(text));
         }
         match wrap(Format::HelmValues, FILE, text, &named()) {
             Ok(values) => {
                 assert_eq!(documents(&values)[0]["customRules"][FILE], text, "{values}");
-                assert_eq!(payload(Format::HelmValues, FILE, &values).as_deref(), Some(text));
+                assert_eq!(payload(Format::HelmValues, FILE, values.to_string()).as_deref(), Some(text));
             }
             Err(error) => assert!(!fits_block(text), "{error}"),
         }
@@ -122,9 +122,11 @@ fn what_a_config_map_cannot_hold_is_refused() {
 
 #[test]
 fn a_large_object_says_how_to_apply_it() {
-    let large = wrap(Format::ConfigMap, FILE, &"x".repeat(250 << 10), &named()).unwrap();
+    let rules = "x".repeat(250 << 10);
+    let large = wrap(Format::ConfigMap, FILE, &rules, &named()).unwrap();
     assert!(large.contains("kubectl apply --server-side"));
-    let small = wrap(Format::ConfigMap, FILE, &"x".repeat(200 << 10), &named()).unwrap();
+    let rules = "x".repeat(200 << 10);
+    let small = wrap(Format::ConfigMap, FILE, &rules, &named()).unwrap();
     assert!(!small.contains("--server-side"));
 }
 
@@ -136,9 +138,9 @@ fn inline_rules_keep_every_value_as_the_text_that_falco_reads() {
     let text = wrap(Format::Rulesfile, FILE, rules, &object).unwrap();
     let read = documents(&text);
     assert_eq!(read.len(), 1);
-    let payload = payload(Format::Rulesfile, FILE, &text).unwrap();
+    let payload = payload(Format::Rulesfile, FILE, text.to_string()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&payload).unwrap(), read[0]["spec"]["inlineRules"]);
-    assert_eq!(super::payload(Format::ConfigMap, FILE, &text), None);
+    assert_eq!(super::payload(Format::ConfigMap, FILE, text.to_string()), None);
     assert_eq!(
         read[0]["spec"]["inlineRules"],
         json!([
