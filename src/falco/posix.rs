@@ -5,6 +5,7 @@
 //! `^` and `$` match at line ends inside the text, `.` does not match a line's end, `[^a]` does, and a `{` that
 //! starts no repetition is a plain character.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -119,8 +120,8 @@ fn build(text: &str) -> Result<Regex, PatternError> {
 
 /// A part of a pattern, rewritten.
 #[derive(Debug, Clone)]
-struct Piece {
-    text: String,
+struct Piece<'p> {
+    text: Cow<'p, str>,
     /// The product of nested repetitions.
     repeat: u32,
     /// No fewer states than it compiles to.
@@ -136,8 +137,8 @@ enum PieceKind {
     Other,
 }
 
-impl Piece {
-    fn new(text: impl Into<String>, kind: PieceKind) -> Self {
+impl<'p> Piece<'p> {
+    fn new(text: impl Into<Cow<'p, str>>, kind: PieceKind) -> Self {
         Self { text: text.into(), repeat: 1, states: STATES, kind }
     }
 
@@ -147,24 +148,24 @@ impl Piece {
     }
 }
 
-fn concatenation(pieces: &[Piece]) -> Piece {
+fn concatenation(pieces: &[Piece<'_>]) -> Piece<'static> {
     Piece {
-        text: pieces.iter().map(|p| p.text.as_str()).collect(),
+        text: pieces.iter().map(|p| &*p.text).collect::<String>().into(),
         repeat: pieces.iter().map(|p| p.repeat).max().unwrap_or(1),
         states: pieces.iter().fold(0, |sum, p| p.states.saturating_add(sum)),
         kind: PieceKind::Other,
     }
 }
 
-fn alternation(alternatives: &[Vec<Piece>]) -> Piece {
-    let branches: Vec<Piece> = alternatives.iter().map(|pieces| concatenation(pieces)).collect();
+fn alternation(alternatives: &[Vec<Piece<'_>>]) -> Piece<'static> {
+    let branches: Vec<Piece<'_>> = alternatives.iter().map(|pieces| concatenation(pieces)).collect();
     let mut all = concatenation(&branches);
-    all.text = branches.into_iter().map(|b| b.text).collect::<Vec<_>>().join("|");
+    all.text = branches.into_iter().map(|b| b.text).collect::<Vec<_>>().join("|").into();
     all
 }
 
 /// The pattern without a `.*` at its start or end, if it has one.
-fn open_ended(pieces: &[Piece]) -> Option<String> {
+fn open_ended(pieces: &[Piece<'_>]) -> Option<String> {
     let mut pieces = pieces;
     while let Some((first, rest)) = pieces.split_first().filter(|(p, _)| p.text == "^") {
         let _ = first;
@@ -216,7 +217,7 @@ impl<'p> Parser<'p> {
         found
     }
 
-    fn alternatives(&mut self) -> Result<Vec<Vec<Piece>>, String> {
+    fn alternatives(&mut self) -> Result<Vec<Vec<Piece<'p>>>, String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err("maximum nesting depth exceeded".into());
@@ -229,7 +230,7 @@ impl<'p> Parser<'p> {
         Ok(all)
     }
 
-    fn pieces(&mut self) -> Result<Vec<Piece>, String> {
+    fn pieces(&mut self) -> Result<Vec<Piece<'p>>, String> {
         let mut pieces = Vec::new();
         while let Some(c) = self.peek().filter(|c| !matches!(c, '|' | ')')) {
             let start = self.pos;
@@ -263,11 +264,11 @@ impl<'p> Parser<'p> {
 
     fn count(
         &self,
-        piece: Option<Piece>,
+        piece: Option<Piece<'p>>,
         start: usize,
         low: u32,
         high: Option<u32>,
-    ) -> Result<Piece, String> {
+    ) -> Result<Piece<'p>, String> {
         let operator = self.since(start);
         let size = || format!("invalid repetition size: {operator}");
         let most = high.unwrap_or(low);
@@ -280,10 +281,10 @@ impl<'p> Parser<'p> {
             return Err(size());
         }
         let states = piece.states.saturating_mul(u64::from(most.max(1)));
-        Ok(Piece { text: format!("(?:{}){operator}", piece.text), repeat, states, kind: PieceKind::Other })
+        Ok(Piece { text: format!("(?:{}){operator}", piece.text).into(), repeat, states, kind: PieceKind::Other })
     }
 
-    fn atom(&mut self) -> Result<Piece, String> {
+    fn atom(&mut self) -> Result<Piece<'p>, String> {
         let start = self.pos;
         match self.next() {
             Some('(') => {
@@ -291,12 +292,15 @@ impl<'p> Parser<'p> {
                 if !self.take(')') {
                     return Err(format!("missing ): {}", self.pattern));
                 }
-                Ok(Piece { text: format!("(?:{})", inner.text), ..inner })
+                Ok(Piece { text: format!("(?:{})", inner.text).into(), ..inner })
             }
             Some('[') => self.class(start),
             Some('.') => Ok(Piece::new(".", PieceKind::Dot)),
-            Some(c @ ('^' | '$')) => Ok(Piece::new(c, PieceKind::Anchor)),
+            Some('^' | '$') => Ok(Piece::new(self.since(start), PieceKind::Anchor)),
             Some('\\') => self.escape(start).map(Piece::char),
+            Some(c) if c.is_ascii_alphanumeric() || "\"':,_/ ".contains(c) => {
+                Ok(Piece::new(self.since(start), PieceKind::Other))
+            }
             Some(c) => Ok(Piece::char(c)),
             None => Err("unexpected error".into()),
         }
@@ -359,7 +363,7 @@ impl<'p> Parser<'p> {
     }
 
     /// Reads a class whose opening bracket has been read.
-    fn class(&mut self, start: usize) -> Result<Piece, String> {
+    fn class(&mut self, start: usize) -> Result<Piece<'p>, String> {
         let mut text = String::from("[");
         if self.take('^') {
             text.push('^');
@@ -442,10 +446,10 @@ fn no_argument(operator: &str) -> String {
     format!("no argument for repetition operator: {operator}")
 }
 
-fn repeat(piece: Option<Piece>, operator: &str, c: char) -> Result<Piece, String> {
+fn repeat<'p>(piece: Option<Piece<'p>>, operator: &str, c: char) -> Result<Piece<'p>, String> {
     let piece = piece.ok_or_else(|| no_argument(operator))?;
     let kind = if piece.kind == PieceKind::Dot && c == '*' { PieceKind::DotStar } else { PieceKind::Other };
-    Ok(Piece { text: format!("(?:{}){c}", piece.text), kind, ..piece })
+    Ok(Piece { text: format!("(?:{}){c}", piece.text).into(), kind, ..piece })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Values are read as Falco's YAML library reads them: every scalar is text first, and a plain empty one, `~` or
 //! `null` is nothing. Aliases share the node of their anchor, so they cost no memory.
 
-use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -137,7 +137,9 @@ fn advance(place: &mut Place, c: char) {
 /// Reads every document of a text.
 pub(crate) fn documents(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     let mut builder = Builder { text, ..Builder::default() };
-    for next in Parser::new_from_str(text) {
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|e| scan_error(&e))?;
         builder.take(event, &span)?;
     }

@@ -74,7 +74,7 @@ impl Item {
     fn new(rendered: &str) -> Self {
         let (mut text, mut names) = (String::with_capacity(rendered.len()), Vec::new());
         let (mut leans, mut needs_refused) = (false, false);
-        for part in rendered.split_inclusive(['\u{e000}', '\u{e001}']) {
+        for part in cut_at_names(rendered) {
             if part.starts_with("__") && names.last() == Some(&(text.len(), Name::Id)) {
                 let refused = part.starts_with("__refused");
                 needs_refused |= refused;
@@ -109,6 +109,18 @@ impl Item {
         out.push_str(self.text.get(from..).unwrap_or_default());
         out.push('\n');
     }
+}
+
+/// The parts of a text, each but the last with a stand-in at its end.
+fn cut_at_names(text: &str) -> impl Iterator<Item = &str> {
+    let (bytes, mut from) = (text.as_bytes(), 0);
+    // all stand-ins begin with the same byte
+    let ends = memchr::memchr_iter(0xee, bytes).map(|at| at + POLICY.len()).chain([bytes.len()]);
+    ends.filter_map(move |end| {
+        let part = text.get(from..end)?;
+        from = end;
+        Some(part)
+    })
 }
 
 /// What the rule of a kind asks of the pod: what stands after `ID and` in its condition, without what it asks of the

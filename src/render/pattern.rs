@@ -27,33 +27,54 @@ impl Tree {
 
     /// The whole as one expression. Small trees only: it recurs.
     fn text(&self) -> String {
-        let alternatives: Vec<String> =
-            self.0.iter().map(|(head, rest)| format!("{head}{}", rest.text())).collect();
-        match alternatives.as_slice() {
-            [] => String::new(),
-            [one] => one.clone(),
-            many => format!("({})", many.join("|")),
+        let mut text = String::with_capacity(self.length());
+        self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) {
+        let several = self.0.len() > 1;
+        out.push_str(if several { "(" } else { "" });
+        self.write_bare(out);
+        out.push_str(if several { ")" } else { "" });
+    }
+
+    /// The alternatives without parentheses.
+    fn write_bare(&self, out: &mut String) {
+        for (n, (head, rest)) in self.0.iter().enumerate() {
+            out.push_str(if n > 0 { "|" } else { "" });
+            out.push_str(head);
+            rest.write(out);
         }
     }
 
     /// Cuts the tree into expressions of at most `budget` bytes that together match what it matches.
     fn pieces(self, budget: usize) -> Vec<String> {
-        let mut out = Vec::new();
+        if self.length() <= budget {
+            return if self.0.is_empty() { Vec::new() } else { vec![self.text()] };
+        }
+        let mut packs = Packs { budget, packs: Vec::new() };
         let mut open = Vec::from_iter((!self.0.is_empty()).then_some((Prefix::default(), self)));
         while let Some((prefix, tree)) = open.pop() {
-            let lead = prefix.text();
-            let room = budget.saturating_sub(lead.len());
+            let mut piece = prefix.text();
+            let room = budget.saturating_sub(piece.len());
             let mut cut_off = Vec::new();
             let kept = tree.cut(room, &prefix, &mut cut_off);
             if kept.0.is_empty() {
                 // too long a way; the load check refuses the whole
-                out.push(lead);
+                packs.add(&piece, false);
                 continue;
             }
-            out.push(format!("{lead}{}", kept.text()));
+            let several = piece.is_empty() && kept.0.len() > 1;
+            if several {
+                kept.write_bare(&mut piece);
+            } else {
+                kept.write(&mut piece);
+            }
+            packs.add(&piece, several);
             open.extend(cut_off.into_iter().rev());
         }
-        out
+        packs.texts()
     }
 
     /// As much of the tree as fits in `room`, from the root down; the rest, each with the way to it.
@@ -88,6 +109,7 @@ impl Tree {
         self.0.is_empty() || self.0.iter().any(fits)
     }
 
+    /// Length of its text, in bytes.
     fn length(&self) -> usize {
         let own = if self.0.len() > 1 { self.0.len() + 1 } else { 0 };
         own + self.0.iter().map(|(head, rest)| head.len() + rest.length()).sum::<usize>()
@@ -101,6 +123,33 @@ impl Drop for Tree {
         while let Some((_, mut rest)) = open.pop() {
             open.append(&mut rest.0);
         }
+    }
+}
+
+/// Expressions of at most `budget` bytes, each of as many pieces as fit.
+struct Packs {
+    budget: usize,
+    /// Alternatives, and whether there are several of them.
+    packs: Vec<(String, bool)>,
+}
+
+impl Packs {
+    fn add(&mut self, piece: &str, several: bool) {
+        // two parentheses and a stroke
+        let room = self.budget.saturating_sub(piece.len() + 3);
+        match self.packs.iter_mut().find(|(pack, _)| pack.len() <= room) {
+            Some((pack, several)) => {
+                pack.push('|');
+                pack.push_str(piece);
+                *several = true;
+            }
+            None => self.packs.push((piece.to_owned(), several)),
+        }
+    }
+
+    fn texts(self) -> Vec<String> {
+        let text = |(pack, several)| if several { format!("({pack})") } else { pack };
+        self.packs.into_iter().map(text).collect()
     }
 }
 
