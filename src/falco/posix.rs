@@ -6,6 +6,7 @@
 //! starts no repetition is a plain character.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -281,7 +282,12 @@ impl<'p> Parser<'p> {
             return Err(size());
         }
         let states = piece.states.saturating_mul(u64::from(most.max(1)));
-        Ok(Piece { text: format!("(?:{}){operator}", piece.text).into(), repeat, states, kind: PieceKind::Other })
+        Ok(Piece {
+            text: format!("(?:{}){operator}", piece.text).into(),
+            repeat,
+            states,
+            kind: PieceKind::Other,
+        })
     }
 
     fn atom(&mut self) -> Result<Piece<'p>, String> {
@@ -405,7 +411,14 @@ impl<'p> Parser<'p> {
                 return Err(format!("invalid character class range: {}", self.since(start)));
             }
         }
-        text.push_str(&format!("\\x{{{:x}}}-\\x{{{:x}}}", u32::from(low), u32::from(high)));
+        for (dash, c) in [("", low), ("-", high)] {
+            text.push_str(dash);
+            if c.is_ascii_alphanumeric() {
+                text.push(c);
+            } else {
+                let _ = write!(text, "\\x{{{:x}}}", u32::from(c));
+            }
+        }
         Ok(())
     }
 

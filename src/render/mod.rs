@@ -18,6 +18,7 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use memchr::memmem;
@@ -129,6 +130,9 @@ impl Default for Options {
     }
 }
 
+/// What a policy says in each field. What many policies say is there once.
+pub type Says = Vec<(Field, Arc<Mapped>)>;
+
 /// A rules file and what it is made of.
 #[derive(Debug, Clone)]
 pub struct Rendered {
@@ -141,7 +145,7 @@ pub struct Rendered {
     /// How many rules the file holds, the guard included.
     pub rules: usize,
     /// What each policy says in each field, in the order of the file.
-    pub policies: Vec<(String, Vec<(Field, Mapped)>)>,
+    pub policies: Vec<(String, Says)>,
     /// Names of users and groups that no condition can hold: the rules take them to have no access.
     pub left_out: Vec<String>,
 }
@@ -158,7 +162,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
     namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     for located in policies {
         let policy = &located.policy;
-        let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
+        let mapped = assembly.says(policy);
         let id = macro_name(&policy.name);
         if let Some(set) = &mut set
             && unusable(policy).is_none()
@@ -249,6 +253,7 @@ struct Assembly<'a> {
     templates: Templates,
     options: &'a Options,
     base: Value,
+    said: HashSet<Arc<Mapped>>,
     /// What each field's template rendered for each thing said.
     blocks: HashMap<(Field, String), Rc<Block>>,
     /// The openings of policies, by their scope.
@@ -268,6 +273,7 @@ impl<'a> Assembly<'a> {
             templates: Templates::load(layer, options.templates.as_deref())?,
             options,
             base: base_data(options),
+            said: HashSet::new(),
             blocks: HashMap::new(),
             openings: HashMap::new(),
             all: String::new(),
@@ -276,6 +282,20 @@ impl<'a> Assembly<'a> {
             shared: BTreeSet::new(),
             rules: 0,
         })
+    }
+
+    /// What a policy says.
+    fn says(&mut self, policy: &Policy) -> Says {
+        let mut one = |field| {
+            let mapped = map(field, policy);
+            if let Some(said) = self.said.get(&mapped) {
+                return (field, Arc::clone(said));
+            }
+            let said = Arc::new(mapped);
+            self.said.insert(Arc::clone(&said));
+            (field, said)
+        };
+        Field::ALL.into_iter().map(&mut one).collect()
     }
 
     /// Adds the macros and rules of one policy; gives the fields' blocks.
@@ -394,11 +414,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// What stands before and after the policies: the header with the shared macros, and the guard.
-    fn frame(
-        &self,
-        policies: &[Located],
-        mapped: &[(String, Vec<(Field, Mapped)>)],
-    ) -> Result<(String, String)> {
+    fn frame(&self, policies: &[Located], mapped: &[(String, Says)]) -> Result<(String, String)> {
         let shared = items(&self.templates.render("shared", shared_data(self.options))?);
         let used = used_items(&shared, &self.shared);
         let mut data = self.base.clone();
@@ -530,7 +546,7 @@ fn used_items(items: &[SharedItem], named: &BTreeSet<String>) -> BTreeSet<String
 }
 
 /// Why a policy gets no rules, if so.
-fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static str> {
+fn rules_note(policy: &Policy, mapped: &Says) -> Option<&'static str> {
     if unusable(policy).is_some() {
         return Some(" (unusable: no rules)");
     }
@@ -539,10 +555,10 @@ fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static st
 }
 
 /// Why a policy gets no rules, if so.
-type Note = fn(&Policy, &[(Field, Mapped)]) -> Option<&'static str>;
+type Note = fn(&Policy, &Says) -> Option<&'static str>;
 
 /// A line for each policy, as the file's opening has them.
-fn policies_listed(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], note: Note) -> String {
+fn policies_listed(policies: &[Located], mapped: &[(String, Says)], note: Note) -> String {
     let mut text = String::new();
     for (located, (name, mapped)) in policies.iter().zip(mapped) {
         let note = note(&located.policy, mapped).unwrap_or_default();
@@ -552,7 +568,7 @@ fn policies_listed(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>
 }
 
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
-fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)], engine: &str) -> String {
+fn header(policies: &[Located], mapped: &[(String, Says)], engine: &str) -> String {
     let mut text = format!(
         "# Falco rules for the Kubernetes audit log, made by psp2falco {} from PodSecurityPolicies. Do not edit: to\n\
          # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>__exempt, or a rule.\n",

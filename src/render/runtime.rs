@@ -3,14 +3,14 @@
 use anyhow::Result;
 
 use super::{
-    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, block, check_scope, framed, insert, items,
-    listed_in, macro_name, namespaces, policies_listed, quoted, shared_data, together, used_items,
+    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, Says, block, check_scope, framed, insert,
+    items, listed_in, macro_name, namespaces, policies_listed, quoted, shared_data, together, used_items,
 };
 use crate::problem::Place;
 use crate::psp::validity::unusable;
 use crate::psp::{Field, Policy};
 use crate::read::Located;
-use crate::restrictions::{Mapped, Sight, map};
+use crate::restrictions::Sight;
 
 /// The engine of Falco 0.41, the first whose containers come from the container plugin.
 const ENGINE: &str = "0.50.0";
@@ -32,7 +32,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     for located in policies {
         let policy = &located.policy;
-        let mapped: Vec<(Field, Mapped)> = Field::ALL.into_iter().map(|f| (f, map(f, policy))).collect();
+        let mapped = assembly.says(policy);
         if options.access.is_none() && rules_note(policy, &mapped).is_none() {
             let id = format!("{}__runtime", macro_name(&policy.name));
             check_scope(located)?;
@@ -42,8 +42,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     }
     if let Some(access) = &options.access {
         for group in together::groups(policies, access) {
-            let mapped: Vec<(Field, Mapped)> =
-                Field::ALL.into_iter().map(|f| (f, map(f, &group.policy))).collect();
+            let mapped = assembly.says(&group.policy);
             let mut narrowed = scope(None, options);
             narrowed.extend(within(&group.namespaces));
             let place = Place { file: format!("the policies {}", group.name), ..Place::default() };
@@ -77,7 +76,7 @@ impl Assembly<'_> {
         name: &str,
         id: &str,
         scope: Vec<String>,
-        mapped: &[(Field, Mapped)],
+        mapped: &Says,
         place: &Place,
     ) -> Result<()> {
         let said: Vec<(Field, Said<'_>)> =
@@ -149,7 +148,7 @@ fn within(namespaces: &together::Namespaces) -> Option<String> {
 }
 
 /// Why a policy gets no rules, if so.
-fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static str> {
+fn rules_note(policy: &Policy, mapped: &Says) -> Option<&'static str> {
     if unusable(policy).is_some() {
         return Some(" (unusable: no rules)");
     }
@@ -158,7 +157,7 @@ fn rules_note(policy: &Policy, mapped: &[(Field, Mapped)]) -> Option<&'static st
 }
 
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
-fn header(policies: &[Located], mapped: &[(String, Vec<(Field, Mapped)>)]) -> String {
+fn header(policies: &[Located], mapped: &[(String, Says)]) -> String {
     let listed = policies_listed(policies, mapped, rules_note);
     format!(
         "# Falco rules for running containers, made by psp2falco {} from PodSecurityPolicies. Do not edit: to tune, let a\n\

@@ -4,6 +4,7 @@
 //! `schemas/report.schema.json`; [`VERSION`] changes when a reader of the old schema could not read the new one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -384,12 +385,12 @@ fn settings(options: &Options) -> Settings {
 
 fn policy(
     located: &Located,
-    mapped: &[(Field, Mapped)],
+    mapped: &[(Field, Arc<Mapped>)],
     rules: &RuleNames<'_>,
     options: &Options,
 ) -> PolicyReport {
     let policy = &located.policy;
-    let one = |(field, mapped): &(Field, Mapped)| self::field(located, *field, mapped, rules, options);
+    let one = |(field, mapped): &(Field, Arc<Mapped>)| self::field(located, *field, mapped, rules, options);
     PolicyReport {
         name: policy.name.clone(),
         place: (&located.place).into(),

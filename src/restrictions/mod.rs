@@ -49,7 +49,7 @@ restrictions! {
 }
 
 /// What a policy says in one field.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Mapped {
     /// The policy's value, in words.
     pub value: String,
@@ -68,7 +68,7 @@ pub struct Mapped {
 }
 
 /// What the kernel's events and the containers' metadata show of one field.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Sight {
     /// What the runtime rule alerts on, as a sentence about the container; `None`: there is no rule.
     pub sees: Option<String>,
