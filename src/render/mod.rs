@@ -462,18 +462,18 @@ fn base_data(options: &Options) -> Value {
         "value": false,
         "whole": false,
         "process": false,
+        "nothing": Value::Array(Vec::new()),
         "slots": (0..options.max_volumes).collect::<Vec<_>>(),
+        "max_volumes": options.max_volumes,
+        "counts": (1..=options.max_containers).collect::<Vec<_>>(),
+        "max_containers": options.max_containers,
+        "one_more": options.max_containers + 1,
     })
 }
 
 /// What the shared macros are made of, beside that.
 fn shared_data(options: &Options) -> Value {
     let mut data = base_data(options);
-    insert(&mut data, "nothing", Value::Array(Vec::new()));
-    insert(&mut data, "max_volumes", options.max_volumes);
-    insert(&mut data, "counts", (1..=options.max_containers).collect::<Vec<_>>());
-    insert(&mut data, "max_containers", options.max_containers);
-    insert(&mut data, "one_more", options.max_containers + 1);
     insert(&mut data, "safe_sysctls", SAFE.map(pattern::literal).to_vec());
     data
 }
