@@ -1,5 +1,7 @@
 //! Puts a file in place: whole or not at all, with ordinary permissions, and never over somebody else's work.
 
+mod unfinished;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+
+use unfinished::Unfinished;
 
 /// The words in its first line by which a file is known to be ours.
 pub const MARK: &str = "made by psp2falco";
@@ -65,13 +69,11 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
     remove_leftovers(folder);
-    let mut file = new_file(folder).with_context(|| format!("{}: cannot be written to", folder.display()))?;
+    let mut file = new_file(folder)?;
     if let Ok(meta) = fs::metadata(path) {
-        file.as_file().set_permissions(meta.permissions()).with_context(place)?;
+        file.set_permissions(meta.permissions()).with_context(place)?;
     }
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(place)?;
-    file.persist(path).map_err(|e| e.error).with_context(place)?;
-    Ok(())
+    file.fill(text).and_then(|()| file.replace(path)).with_context(place)
 }
 
 /// Writes a file that must not exist yet, making the folders on the way.
@@ -82,21 +84,20 @@ pub fn create(path: &Path, text: &str) -> Result<()> {
     let place = || path.display().to_string();
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-    let mut file = new_file(folder).with_context(|| format!("{}: cannot be written to", folder.display()))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(place)?;
-    file.persist_noclobber(path).map_err(|e| e.error).with_context(place)?;
-    Ok(())
+    let mut file = new_file(folder)?;
+    file.fill(text).and_then(|()| file.place(path)).with_context(place)
 }
 
 /// A new file in `folder` that everybody may read as far as the umask lets them.
-fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+fn new_file(folder: &Path) -> Result<Unfinished> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    builder.prefix(PREFIX).rand_bytes(SUFFIX).tempfile_in(folder)
+    let file = Unfinished::new(builder.prefix(PREFIX).rand_bytes(SUFFIX), folder);
+    file.with_context(|| format!("{}: cannot be written to", folder.display()))
 }
 
 /// How the names of new files begin before they are in place, and how many letters follow.

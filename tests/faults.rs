@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -116,6 +117,108 @@ fn killed_at_any_moment_it_leaves_the_old_file_or_the_new_one() {
     fs::write(&fresh, "another run's").unwrap();
     done(temp.path(), &["convert", "many.yaml", "-o", "out/rules.yaml"]);
     assert!(!left.exists() && fresh.exists() && others.iter().all(|path| path.exists()));
+}
+
+/// A shell that sends signals at once.
+struct Signals(Child);
+
+impl Signals {
+    fn new() -> Self {
+        Self(Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Sends a signal, and returns when that is done.
+    fn send(&mut self, name: &str, child: &Child) {
+        let line = format!("kill -{name} {}; echo\n", child.id());
+        self.0.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+        let mut done = [0];
+        self.0.stdout.as_mut().unwrap().read_exact(&mut done).unwrap();
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs `command` until it is caught in the middle of writing into `out`, with its temporary file there; it stands
+/// still then.
+fn caught(mut command: impl FnMut() -> Command, out: &Path, signals: &mut Signals) -> Child {
+    let temporary = || names(out).iter().any(|name| name.starts_with(".psp2falco-"));
+    for _ in 0..200 {
+        let mut child = command().stderr(Stdio::null()).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() {
+            if !temporary() {
+                continue;
+            }
+            signals.send("STOP", &child);
+            if temporary() {
+                return child;
+            }
+            signals.send("CONT", &child);
+        }
+    }
+    panic!("was never seen to write");
+}
+
+#[test]
+fn told_to_end_it_removes_its_temporary_file_and_dies_of_the_signal() {
+    let (temp, new) = many();
+    let out = temp.path().join("out");
+    fs::create_dir(&out).unwrap();
+    let old = "# made by psp2falco\n".to_owned();
+    let convert = || program(temp.path(), &["convert", "many.yaml", "-o", "out/rules.yaml"]);
+    let mut signals = Signals::new();
+    for (name, number) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
+        fs::write(out.join("rules.yaml"), &old).unwrap();
+        let mut child = caught(convert, &out, &mut signals);
+        signals.send(name, &child);
+        signals.send("CONT", &child);
+        let status = child.wait().unwrap();
+        assert_eq!(names(&out), ["rules.yaml"], "{name}");
+        let text = fs::read_to_string(out.join("rules.yaml")).unwrap();
+        assert!(text == old || text == new, "{name}: {} bytes", text.len());
+        assert_eq!(status.signal(), Some(number), "{name}: {status}");
+    }
+    // at any other moment too
+    let start = Instant::now();
+    assert!(convert().stderr(Stdio::null()).status().unwrap().success());
+    let whole = start.elapsed();
+    for step in 0..30 {
+        let mut child = convert().stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * step / 25);
+        // not yet waited for, so that its id is its own even when it has ended
+        signals.send("TERM", &child);
+        let status = child.wait().unwrap();
+        assert!(status.success() || status.signal() == Some(15), "{status}");
+        assert_eq!(names(&out), ["rules.yaml"]);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_that_its_caller_ignores_does_not_end_it() {
+    let (temp, new) = many();
+    let out = temp.path().join("out");
+    fs::create_dir(&out).unwrap();
+    let script = format!(
+        "trap '' HUP; exec '{}' convert many.yaml -o out/rules.yaml",
+        env!("CARGO_BIN_EXE_psp2falco")
+    );
+    let ignoring = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).current_dir(temp.path());
+        command
+    };
+    let mut signals = Signals::new();
+    let mut child = caught(ignoring, &out, &mut signals);
+    signals.send("HUP", &child);
+    signals.send("CONT", &child);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(names(&out), ["rules.yaml"]);
+    assert_eq!(fs::read_to_string(out.join("rules.yaml")).unwrap(), new);
 }
 
 #[test]
