@@ -37,10 +37,11 @@ fn is_rules_file(extension: &OsStr) -> bool {
 /// A folder; and a file that this program did not write, unless `force`.
 pub fn may_replace(path: &Path, force: bool) -> Result<()> {
     let place = || path.display().to_string();
-    let path = &followed(path).with_context(place)?;
+    let cannot_tell = || format!("{}: cannot be read, so it is not overwritten", path.display());
+    let path = &followed(path).with_context(cannot_tell)?;
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => bail!("{}: is a folder; name a file", place()),
-        Ok(meta) if meta.is_file() && !force && !is_ours(path).with_context(place)? => {
+        Ok(meta) if meta.is_file() && !force && !is_ours(path).with_context(cannot_tell)? => {
             bail!(
                 "{}: was not written by psp2falco; choose another file, or overwrite it with --force",
                 place()
@@ -56,7 +57,7 @@ pub fn may_replace(path: &Path, force: bool) -> Result<()> {
 /// What [`may_replace`] refuses, and whatever the operating system does; the old file is then left as it was.
 pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
     may_replace(path, force)?;
-    let place = || path.display().to_string();
+    let place = || format!("{}: cannot be written; what was there stays", path.display());
     let path = &followed(path).with_context(place)?;
     // a pipe or a device takes the bytes as they come
     if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
@@ -64,10 +65,10 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
             .write(true)
             .open(path)
             .and_then(|mut file| file.write_all(text.as_bytes()))
-            .with_context(place);
+            .with_context(|| format!("{}: cannot be written", path.display()));
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| no_folder(folder))?;
     remove_leftovers(folder);
     let mut file = new_file(folder)?;
     if let Ok(meta) = fs::metadata(path) {
@@ -81,11 +82,15 @@ pub fn replace(path: &Path, text: &str, force: bool) -> Result<()> {
 /// # Errors
 /// A file that exists, and whatever the operating system refuses.
 pub fn create(path: &Path, text: &str) -> Result<()> {
-    let place = || path.display().to_string();
+    let place = || format!("{}: cannot be written", path.display());
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| no_folder(folder))?;
     let mut file = new_file(folder)?;
     file.fill(text).and_then(|()| file.place(path)).with_context(place)
+}
+
+fn no_folder(folder: &Path) -> String {
+    format!("{}: no folder can be made here; choose another place", folder.display())
 }
 
 /// A new file in `folder` that everybody may read as far as the umask lets them.
@@ -97,7 +102,7 @@ fn new_file(folder: &Path) -> Result<Unfinished> {
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let file = Unfinished::new(builder.prefix(PREFIX).rand_bytes(SUFFIX), folder);
-    file.with_context(|| format!("{}: cannot be written to", folder.display()))
+    file.with_context(|| format!("{}: no file can be made here; choose another folder", folder.display()))
 }
 
 /// How the names of new files begin before they are in place, and how many letters follow.

@@ -348,8 +348,9 @@ fn input_without_a_policy_is_an_error_that_says_what_was_there() {
     assert!(errors("empty").starts_with("empty: no PodSecurityPolicy here; found "), "{}", errors("empty"));
     let others = errors("others");
     assert!(
-        others
-            .starts_with("others: no PodSecurityPolicy here; found 1 ConfigMap, 2 Service, 1 not manifests"),
+        others.starts_with(
+            "others: no PodSecurityPolicy here; found 1 ConfigMap, 2 Service, 1 file that is no manifest"
+        ),
         "{others}"
     );
     assert_eq!(errors("absent"), "absent: no such file or folder; check the path\n");
@@ -810,7 +811,7 @@ fn replay_judges_long_lines_and_says_what_falco_would_drop() {
     let temp = folder(&[("rules.yaml", EVERY_POD), ("audit.log", &log)]);
     let run = run_in(temp.path(), &["replay", "--rules", "rules.yaml", "--audit-log", "audit.log"], "");
     assert!(
-        run.err.contains("warning: 1 event above 256 KiB: judged here, but Falco's k8saudit plugin drops"),
+        run.err.contains("1 event above 256 KiB: judged here, but Falco's k8saudit plugin drops"),
         "{}",
         run.err
     );
@@ -827,7 +828,7 @@ fn replay_says_when_logs_come_in_the_wrong_order() {
     let args = ["replay", "--rules", "rules.yaml", "--audit-log", "audit.log", "audit.log.1"];
     let run = run_in(temp.path(), &args, "");
     assert!(
-        run.err.starts_with("warning: audit.log.1 starts earlier than audit.log, which was given before it"),
+        run.err.starts_with("warning: audit.log.1: starts earlier than audit.log, which was given before it; give the oldest first"),
         "{}",
         run.err
     );
@@ -848,7 +849,7 @@ fn replay_passes_over_rules_for_other_events() {
         "passed over 1 rule for other events than audit events\n1 alert by 1 rule on 1 event\n"
     );
     let none = run_in(temp.path(), &["replay", "--rules", "syscall.yaml", "--audit-log", "audit.log"], "");
-    assert!(none.failed().ends_with("no rule for audit events that could be replayed\n"));
+    assert!(none.failed().ends_with("replay: no rule for audit events that could be replayed; name policies, or other files with --rules\n"));
 }
 
 #[test]
@@ -865,26 +866,34 @@ fn replay_fails_where_an_answer_would_mislead() {
     let failed = |args: &[&str]| run_in(temp.path(), &[&["replay"], args].concat(), "").failed();
     assert_eq!(
         failed(&["--audit-log", "audit.log"]),
-        "no rules to replay: name policies, or rules files with --rules\n"
+        "replay: no rules; name policies, or rules files with --rules\n"
     );
     let missing = failed(&["--rules", "rules.yaml", "--audit-log", "none.log", "gone.log"]);
     assert!(missing.starts_with("none.log: ") && missing.contains("\ngone.log: "), "{missing}");
     assert!(
         failed(&["--rules", "rules.yaml", "--audit-log", "logs"])
-            .starts_with("logs: a folder; name the logs in it")
+            .starts_with("logs: cannot be read: this is a folder; name the logs in it")
     );
     assert!(
         failed(&["--rules", "rules.yaml", "--audit-log", "a.zst"])
-            .starts_with("a.zst: compressed with zstd; pipe it in: zstd -dc a.zst | ")
+            .starts_with("a.zst: cannot be read: compressed with zstd; pipe it in: zstd -dc a.zst | ")
     );
     let nothing = failed(&["--rules", "rules.yaml", "--audit-log", "other.log"]);
-    assert!(nothing.ends_with("other.log: no audit event here, so nothing was judged\n"), "{nothing}");
+    assert!(
+        nothing.ends_with(
+            "other.log: no audit event here, so nothing was judged; name a log that the API server wrote\n"
+        ),
+        "{nothing}"
+    );
     let broken = failed(&["--rules", "broken.yaml", "--audit-log", "audit.log"]);
     assert_eq!(
         broken,
         "broken.yaml:3:14: error: LOAD_ERR_COMPILE_CONDITION: rule 'Pod created': filter_check called with nonexistent field ka.vreb (did you mean ka.verb?)\n"
     );
-    assert_eq!(failed(&["--rules", "-", "--audit-log", "-"]), "-: standard input can be read only once\n");
+    assert_eq!(
+        failed(&["--rules", "-", "--audit-log", "-"]),
+        "-: standard input can be read only once; put the rest into files\n"
+    );
 }
 
 #[test]

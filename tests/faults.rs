@@ -289,7 +289,7 @@ fn full_devices_are_said() {
         return;
     }
     let err = failed(temp.path(), &["convert", "psp.yaml", "-o", "/dev/full"]);
-    assert!(err.starts_with("/dev/full: No space left on device"), "{err}");
+    assert!(err.starts_with("/dev/full: cannot be written: No space left on device"), "{err}");
     for args in [["convert", "psp.yaml"], ["explain", "psp.yaml"]] {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
         let output = program(temp.path(), &args).stdout(full).output().unwrap();
@@ -314,10 +314,10 @@ fn targets_of_all_kinds() {
     symlink("b.yaml", path("a.yaml")).unwrap();
     symlink("a.yaml", path("b.yaml")).unwrap();
     for (output, said) in [
-        ("a.yaml", "a.yaml: too many symbolic links"),
+        ("a.yaml", "a.yaml: cannot be read, so it is not overwritten: too many symbolic links"),
         ("taken", "taken/psp_audit_rules.yaml: is a folder; name a file"),
-        ("plain/rules.yaml", "plain: cannot be made"),
-        ("psp.yaml/", "psp.yaml: cannot be made"),
+        ("plain/rules.yaml", "plain: no folder can be made here; "),
+        ("psp.yaml/", "psp.yaml: no folder can be made here; "),
     ] {
         let (code, _, err) = convert(output);
         assert_eq!(code, Some(2), "{err}");
@@ -393,7 +393,7 @@ fn permissions_are_said_and_break_nothing() {
         )
     );
     assert_eq!(write, Some(2), "{refused}");
-    assert!(refused.starts_with("out: cannot be written to: "), "{refused}");
+    assert!(refused.starts_with("out: no file can be made here; "), "{refused}");
     assert_eq!(fs::read_to_string(temp.path().join("out/rules.yaml")).unwrap(), "# made by psp2falco\n");
     assert_eq!(names(&temp.path().join("out")), ["rules.yaml"]);
 }

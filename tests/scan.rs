@@ -189,7 +189,7 @@ fn refusals_say_what_to_do() {
         failure(for_policies(reply(403, recorded("forbidden.json"))), &[]),
         "podsecuritypolicies: forbidden (podsecuritypolicies.policy is forbidden: User \"dave\" cannot list resource \
          \"podsecuritypolicies\" in API group \"policy\" at the cluster scope); without policies there is nothing to \
-         convert. Bind the ClusterRole from the README (\"Scan a cluster\") to this user, or choose another one with \
+         convert; bind the ClusterRole from the README (\"Scan a cluster\") to this user, or choose another one with \
          --context"
     );
     assert_eq!(
@@ -212,7 +212,7 @@ fn refusals_say_what_to_do() {
     let repeating = json!({"kind": "PodSecurityPolicyList", "metadata": {"continue": "x"}, "items": []});
     assert_eq!(
         failure(for_policies(ok(&repeating)), &[]),
-        "podsecuritypolicies: the server repeats a page of the list without end"
+        "podsecuritypolicies: the server repeats a page of the list without end; is there a proxy in between?"
     );
     let error =
         failure(for_policies(reply(200, "{\"kind\": \"PodSecurityPolicyList\", \"items\": [{]}")), &[]);
@@ -243,7 +243,7 @@ fn a_server_without_policies_names_other_sources() {
         let error = failure(answer, &[]);
         assert!(
             error.starts_with(
-                "podsecuritypolicies: Kubernetes v1.31.0 does not serve them (removed in 1.25)."
+                "podsecuritypolicies: Kubernetes v1.31.0 does not serve them (removed in 1.25);"
             ),
             "{error}"
         );

@@ -6,13 +6,13 @@ use std::fs;
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::{Exit, Made, all, configured, layers, make, read_input};
 use crate::cli::{Colour, Generate};
 use crate::config::{Config, SCHEMA};
 use crate::findings::{Finding, Kind, findings};
-use crate::read::Inventory;
+use crate::read::{Inventory, unreadable};
 use crate::report::diff::{Diff, unified};
 use crate::report::{Format, Report, in_colour, visible};
 use crate::{report, write};
@@ -25,7 +25,7 @@ pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> 
     }
     let file = args.config.display().to_string();
     let text = fs::read_to_string(&args.config)
-        .with_context(|| format!("{file}: cannot be read; name the configuration with --config"))?;
+        .map_err(|error| anyhow!("{file}: {}, or name another with --config", unreadable(&error)))?;
     let config = Config::parse(&file, &text).map_err(|problems| all(&problems))?;
     let base = args.config.parent().unwrap_or(Path::new(""));
 
@@ -76,7 +76,7 @@ fn present(path: &Path) -> Result<Option<String>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
+        Err(error) => bail!("{}: {}", path.display(), unreadable(&error)),
     }
 }
 

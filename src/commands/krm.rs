@@ -21,9 +21,9 @@ const MOST: u64 = 256 << 20;
 /// Reads a ResourceList, and writes it with the rules. What fails is told on `err` too, since kustomize shows no results.
 pub(super) fn run(input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     let mut text = String::new();
-    input.take(MOST + 1).read_to_string(&mut text).context("standard input")?;
+    input.take(MOST + 1).read_to_string(&mut text).with_context(|| format!("{FILE}: cannot be read"))?;
     if text.len() as u64 > MOST {
-        bail!("stdin: larger than {} MiB; split it", MOST >> 20);
+        bail!("{FILE}: larger than {} MiB; split it", MOST >> 20);
     }
     let list = List::parse(&text)?;
     let (changes, exit) = match transform(&list, &text, err) {
@@ -116,7 +116,7 @@ fn put(new: Value, items: &[Value], config: &Config, changes: &mut Changes) -> R
     let annotation = |item: &Value| item.get("metadata")?.get("annotations")?.get(wrap::ANNOTATION).cloned();
     if annotation(old) != annotation(&new) {
         bail!(
-            "the {} {} among the items was not made by psp2falco; name another in functionConfig (outputs.name)",
+            "items: the {} {} was not made by psp2falco; name another in functionConfig (outputs.name)",
             text(old, "/kind").unwrap_or_default(),
             text(old, "/metadata/name").unwrap_or_default(),
         );

@@ -111,8 +111,8 @@ fn plugin_hint(message: &str) -> Option<String> {
     let prefix = format!("{family}.");
     (!falco::catalog::catalog().fields().any(|f| f.name.starts_with(&prefix))).then(|| {
         format!(
-            "no field starts with {prefix} in what is known here; where a plugin brings them, name it under \
-             required_plugin_versions, and they are left unchecked"
+            "{prefix}*: no such field is known here; where a plugin brings it, name the plugin under \
+             required_plugin_versions, and its fields are left unchecked"
         )
     })
 }

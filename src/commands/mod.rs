@@ -202,7 +202,7 @@ fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) ->
         falco::Source { name: "exceptions", text: &text },
     ];
     if let Some(finding) = falco::load(&files).findings.first() {
-        bail!("the exceptions do not pass Falco's load check, so nothing was written: {finding}");
+        bail!("{place}: Falco would not load these exceptions, so nothing was written: {finding}");
     }
     Ok(Some(text))
 }
@@ -218,7 +218,7 @@ fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<O
         writeln!(err, "warning: {note}")?;
     }
     if let more @ 1.. = notes.count().saturating_sub(MAX_NOTES) {
-        writeln!(err, "warning: {more} more bindings of that kind")?;
+        writeln!(err, "warning: RBAC: {more} more bindings of that kind")?;
     }
     Ok(access)
 }
@@ -277,7 +277,10 @@ fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
             found.push(report::kinds(&inventory.passed_over));
         }
         if inventory.skipped_files > 0 {
-            found.push(format!("{} not manifests", inventory.skipped_files));
+            found.push(match inventory.skipped_files {
+                1 => "1 file that is no manifest".to_owned(),
+                n => format!("{n} files that are no manifests"),
+            });
         }
         let found = if found.is_empty() { "nothing at all".to_owned() } else { found.join(", ") };
         bail!("{}: no PodSecurityPolicy here; found {found}", names(input));
@@ -305,7 +308,7 @@ fn read_rules(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
             if is_stdin { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
         match read {
             Ok(text) => texts.push((name, text)),
-            Err(error) => problems.push(format!("{name}: {error}")),
+            Err(error) => problems.push(format!("{name}: {}", read::unreadable(&error))),
         }
     }
     if problems.is_empty() { Ok(texts) } else { bail!(problems.join("\n")) }
@@ -378,7 +381,10 @@ pub fn check(rendered: &Rendered) -> Result<()> {
     if loaded.findings.is_empty() {
         return Ok(());
     }
-    let mut message = String::from("the rules do not pass Falco's load check, so nothing was written:");
+    let name = file_name(rendered.layer);
+    let mut message = format!(
+        "{name}: Falco would not load these rules, so nothing was written; correct the template that they are from:"
+    );
     for finding in loaded.findings.iter().take(MOST_FINDINGS) {
         let line =
             finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{AUDIT_RULES, Exit, make, read_input, read_rules};
 use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
 use crate::falco::{self, RuleSet, Severity};
+use crate::read;
 use crate::render::Layer;
 use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
 
@@ -20,13 +21,13 @@ use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
 pub(super) fn run(args: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
     let (logs, policies) = sorted_out(args)?;
     let rules = rules(args, policies, err)?;
-    let read = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicU64::new(0));
     let mut opened = Vec::new();
     let mut problems = Vec::new();
     for path in &logs {
-        match Log::open(path, &read) {
+        match Log::open(path, &done) {
             Ok(log) => opened.push(log),
-            Err(error) => problems.push(format!("{}: {error}", path.display())),
+            Err(error) => problems.push(format!("{}: {}", path.display(), read::unreadable(&error))),
         }
     }
     if !problems.is_empty() {
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> Re
             .threads
             .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from),
     };
-    let outcome = with_progress(args, &logs, &read, || {
+    let outcome = with_progress(args, &logs, &done, || {
         let mut write = |text: &[u8]| out.write_all(text).context("standard output");
         replay::replay(opened, &rules, &how, &mut write)
     })?;
@@ -53,9 +54,12 @@ pub(super) fn run(args: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> Re
         write!(out, "{}", outcome.summary.table()).context("standard output")?;
     }
     out.flush().context("standard output")?;
-    tell(&outcome, &rules, logs.len(), err)?;
+    tell(&outcome, &rules, &logs, err)?;
     if outcome.events == 0 {
-        bail!("{}: no audit event here, so nothing was judged", names(&logs));
+        bail!(
+            "{}: no audit event here, so nothing was judged; name a log that the API server wrote",
+            names(&logs)
+        );
     }
     Ok(if args.fail_on_alerts && outcome.alerts > 0 { Exit::Findings } else { Exit::Done })
 }
@@ -75,7 +79,7 @@ fn sorted_out(args: &Replay) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     }
     let all = || logs.iter().chain(&policies).chain(&args.rules);
     if all().filter(|path| path.as_os_str() == "-").count() > 1 {
-        bail!("-: standard input can be read only once");
+        bail!("-: standard input can be read only once; put the rest into files");
     }
     Ok((logs, policies))
 }
@@ -83,7 +87,7 @@ fn sorted_out(args: &Replay) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 /// The rules of the policies, and the rules files on top.
 fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<RuleSet> {
     if policies.is_empty() && args.rules.is_empty() {
-        bail!("no rules to replay: name policies, or rules files with --rules");
+        bail!("replay: no rules; name policies, or rules files with --rules");
     }
     let mut texts = Vec::new();
     if !policies.is_empty() {
@@ -104,7 +108,8 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<R
     if warnings > 0 {
         writeln!(
             err,
-            "warning: the rules load with {warnings} warning{}; psp2falco lint shows them",
+            "warning: {}: {warnings} warning{} when Falco loads this; psp2falco lint shows them",
+            sources.iter().map(|source| source.name).collect::<Vec<_>>().join(", "),
             s(warnings)
         )?;
     }
@@ -123,11 +128,13 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<R
     }
     for rule in rules.rules().iter().filter(|rule| rule.enabled && rule.source == "k8s_audit") {
         if let Some(reason) = &rule.not_modelled {
-            writeln!(err, "warning: not replayed: rule '{}': {reason}", rule.name)?;
+            writeln!(err, "warning: rule '{}': not replayed: {reason}", rule.name)?;
         }
     }
     if rules.active_rules() == 0 {
-        bail!("no rule for audit events that could be replayed");
+        bail!(
+            "replay: no rule for audit events that could be replayed; name policies, or other files with --rules"
+        );
     }
     Ok(rules)
 }
@@ -167,7 +174,7 @@ fn with_progress<T>(args: &Replay, logs: &[PathBuf], read: &AtomicU64, run: impl
 }
 
 /// Says what was replayed and what could not be.
-fn tell(outcome: &Outcome, rules: &RuleSet, logs: usize, err: &mut dyn Write) -> Result<()> {
+fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], err: &mut dyn Write) -> Result<()> {
     for trouble in &outcome.troubles {
         writeln!(err, "{trouble}")?;
     }
@@ -179,14 +186,15 @@ fn tell(outcome: &Outcome, rules: &RuleSet, logs: usize, err: &mut dyn Write) ->
     for (first, second) in &outcome.disorder {
         writeln!(
             err,
-            "warning: {second} starts earlier than {first}, which was given before it; logs are read in the order given"
+            "warning: {second}: starts earlier than {first}, which was given before it; give the oldest first"
         )?;
     }
     if outcome.oversized > 0 {
         writeln!(
             err,
-            "warning: {} event{} above 256 KiB: judged here, but Falco's k8saudit plugin drops such events unless its \
+            "warning: {}: {} event{} above 256 KiB: judged here, but Falco's k8saudit plugin drops such events unless its \
              maxEventSize is raised",
+            names(logs),
             outcome.oversized,
             s(outcome.oversized)
         )?;
@@ -200,8 +208,8 @@ fn tell(outcome: &Outcome, rules: &RuleSet, logs: usize, err: &mut dyn Write) ->
         outcome.events,
         s(outcome.events),
     );
-    if logs > 1 {
-        text.push_str(&format!(" of {logs} logs, in the order given"));
+    if logs.len() > 1 {
+        text.push_str(&format!(" of {} logs, in the order given", logs.len()));
     }
     if outcome.bad_lines > 0 {
         text.push_str(&format!("; {} of {} lines not readable", outcome.bad_lines, outcome.lines));

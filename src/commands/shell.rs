@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory as _};
 
 use super::Exit;
 use crate::cli::{Cli, Completions, Man};
-use crate::problem::nearest;
+use crate::problem::{nearest, quote};
 use crate::write;
 
 /// Prints the completions of a shell.
@@ -35,8 +35,11 @@ pub(super) fn man(args: &Man, out: &mut dyn Write, err: &mut dyn Write) -> Resul
     let wanted = args.page.as_deref().unwrap_or("psp2falco");
     let Some(command) = pages.iter().find(|command| command.get_name() == wanted) else {
         let names: Vec<&str> = pages.iter().map(|command| command.get_name()).collect();
-        let hint = nearest(wanted, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        bail!("{wanted:?}: no such command{hint}");
+        let hint = match nearest(wanted, &names) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "psp2falco --help lists them".to_owned(),
+        };
+        bail!("man: no command {}; {hint}", quote(wanted));
     };
     out.write_all(page(command)?.as_bytes()).context("standard output")?;
     Ok(Exit::Done)

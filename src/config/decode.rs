@@ -234,8 +234,8 @@ impl<'f> Decoder<'f> {
             "removePolicies" => self.config.remove_policies = self.flag(node, path),
             _ => {}
         }
-        if let Err(wrong) = self.config.object.check() {
-            self.problem(node.mark, path, wrong.to_string());
+        if let Err((_, message)) = self.config.object.check() {
+            self.problem(node.mark, path, message);
             // so that it is said once
             self.config.object = Object::default();
         }

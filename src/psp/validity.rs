@@ -284,7 +284,7 @@ fn drivers(spec: &Spec, faults: &mut Vec<Fault>) {
         let fault = if driver.is_empty() {
             Some("missing; name the driver to allow".to_owned())
         } else if driver.len() > MAX_LABEL {
-            Some(format!("longer than {MAX_LABEL} characters"))
+            Some(format!("longer than {MAX_LABEL} characters; shorten it"))
         } else {
             name(&driver.to_lowercase())
         };
@@ -418,8 +418,9 @@ fn annotations(policy: &Policy, faults: &mut Vec<Fault>) {
     }
     let size: usize = policy.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > MAX_ANNOTATIONS {
-        let message =
-            format!("{size} bytes together are more than the {MAX_ANNOTATIONS} that an object may have");
+        let message = format!(
+            "{size} bytes together are more than the {MAX_ANNOTATIONS} that an object may have; remove some"
+        );
         faults.push(Fault::new("metadata.annotations", message));
     }
     profiles(policy, APPARMOR_DEFAULT, false, apparmor_profile, faults);
@@ -482,7 +483,7 @@ fn name(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("missing; give a name".to_owned())
     } else if name.len() > MAX_NAME {
-        Some(format!("longer than {MAX_NAME} characters"))
+        Some(format!("longer than {MAX_NAME} characters; shorten it"))
     } else if name.split('.').all(|part| is_lower_segment(part, "-")) {
         None
     } else {

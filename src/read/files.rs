@@ -126,12 +126,13 @@ impl Reader {
     }
 }
 
-pub(super) fn unreadable(error: &io::Error) -> String {
+pub(crate) fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or folder; check the path".to_owned(),
         io::ErrorKind::PermissionDenied => {
             "no permission to read this; change its mode or the user".to_owned()
         }
+        io::ErrorKind::IsADirectory => "is a folder; name a file".to_owned(),
         _ => format!("cannot be read: {error}"),
     }
 }

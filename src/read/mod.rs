@@ -19,6 +19,7 @@ pub(crate) use scalar::resolve;
 
 pub use archive::{MAX_ARCHIVE, MAX_MEMBERS};
 pub use files::MAX_TEXT;
+pub(crate) use files::unreadable;
 pub use yaml::{MAX_BROKEN, MAX_COPIED, MAX_NODES};
 
 /// The API versions that served policies: `policy/v1beta1` from 1.10 to 1.24, `extensions/v1beta1` up to 1.15.

@@ -254,7 +254,7 @@ impl<'a> Tree<'a> {
 
     fn start(&mut self, data: Data<'a>, anchor: usize, mark: Mark) -> Result<(), String> {
         if self.wants_key().is_some() {
-            return Err("a key must be a string, not a list or a mapping".to_owned());
+            return Err("a key must be a string, not a list or a mapping; write it as text".to_owned());
         }
         self.open.push(Open { node: Node { mark, data }, anchor, key: None, merged: Vec::new() });
         Ok(())
@@ -270,11 +270,11 @@ impl<'a> Tree<'a> {
 
     fn alias(&mut self, anchor: usize, mark: Mark) -> Result<(), String> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err("an alias must not refer to a value that contains it".to_owned());
+            return Err("an alias must not refer to a value that contains it; write the value out".to_owned());
         };
         if let Some(slot) = self.wants_key() {
             let Data::Text(text) = node.data else {
-                return Err("a key must be a string".to_owned());
+                return Err("a key must be a string; write it as text".to_owned());
             };
             *slot = Some(Key { mark, text, merge: false });
             return Ok(());
@@ -330,7 +330,7 @@ impl<'a> Open<'a> {
             Data::List(items) if items.iter().all(|item| matches!(item.data, Data::Map(_))) => {
                 self.merged.extend(items);
             }
-            _ => return Err("`<<` merges a mapping or a list of mappings".to_owned()),
+            _ => return Err("`<<` must have a mapping or a list of mappings to merge".to_owned()),
         }
         Ok(())
     }

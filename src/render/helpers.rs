@@ -225,7 +225,7 @@ fn one_of(args: &Args<'_>, _: &Value) -> Result<String, String> {
     for word in args.texts(3)? {
         let word = pattern::literal(&word);
         if word.len() > room {
-            return Err(format!("a word of {} bytes does not fit in a condition", word.len()));
+            return Err(format!("a word of {} bytes does not fit in a condition; shorten it", word.len()));
         }
         match groups.last_mut() {
             Some(group) if group.len() + word.len() < room => {
@@ -293,7 +293,10 @@ fn check(field: &str, expression: &str) -> Result<String, String> {
 /// `{{quote text}}`: the text as a string of a condition, if it fits.
 fn fitting(text: &str) -> Result<String, String> {
     if text.len() > MAX_LITERAL {
-        return Err(format!("an expression of {} bytes does not fit in a condition", text.len()));
+        return Err(format!(
+            "an expression of {} bytes does not fit in a condition; shorten its value",
+            text.len()
+        ));
     }
     Ok(quote(text))
 }
@@ -302,7 +305,9 @@ fn fitting(text: &str) -> Result<String, String> {
 fn other_than(args: &Args<'_>, _: &Value) -> Result<String, String> {
     let word = args.text(0)?;
     if word.contains(['"', '\\']) {
-        return Err("a category with a quotation mark or a backslash fits in no condition".to_owned());
+        return Err(
+            "a category with a quotation mark or a backslash fits in no condition; remove it".to_owned()
+        );
     }
     let letters: Vec<char> = word.chars().collect();
     let rest = letters.iter().rev().fold("[^\",]+".to_owned(), |rest, letter| {

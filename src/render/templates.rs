@@ -137,7 +137,7 @@ fn refuse_unknown(folder: &Path) -> Result<()> {
     }
     if !found {
         bail!(
-            "{}: not a folder with audit/ or runtime/ in it, where template overrides lie",
+            "{}: not a folder with audit/ or runtime/ in it; name the one where template overrides lie",
             folder.display()
         );
     }

@@ -34,7 +34,7 @@ impl Log {
         }
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
-            return Err(io::Error::other("a folder; name the logs in it, the oldest first"));
+            return Err(io::Error::other("this is a folder; name the logs in it, the oldest first"));
         }
         Self::new(&path.display().to_string(), file, progress)
     }

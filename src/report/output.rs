@@ -5,12 +5,12 @@ use std::fs;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::diff::{Diff, Tuning, compare, unified};
 use super::{Report, github, html, markdown, sarif, text};
 use crate::cli::{Colour, Reporting};
-use crate::read::Inventory;
+use crate::read::{Inventory, unreadable};
 use crate::render::{Options, Rendered};
 use crate::write;
 
@@ -167,7 +167,7 @@ pub fn changes<'a>(
     let mut texts = Vec::new();
     for path in tuning {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| format!("{name}: cannot be read"))?;
+        let text = fs::read_to_string(path).map_err(|error| anyhow!("{name}: {}", unreadable(&error)))?;
         texts.push((name, text));
     }
     let tuning: Vec<Tuning<'_>> = texts.iter().map(|(name, text)| Tuning { name, text }).collect();

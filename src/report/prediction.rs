@@ -29,7 +29,8 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize) -> String {
     shown.extend(rows.iter().take(most).cloned());
     let _ = write!(text, "\n{}", table_within(&shown, 300).trim_end());
     if let more @ 1.. = rows.len().saturating_sub(most) {
-        let _ = write!(text, "\n  {more} more rows: --predict shows them all");
+        let s = if more == 1 { "" } else { "s" };
+        let _ = write!(text, "\n  {more} more row{s}: --predict shows all");
     }
     text
 }

@@ -10,11 +10,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use crate::falco::yaml;
+use crate::problem::quote;
 use crate::psp::validity;
 use crate::read::documents;
 use emit::{emit, fits_block};
@@ -79,7 +80,7 @@ const OPERATOR_KEY: &str = "rules.yaml";
 /// Names and labels that the API server refuses, and rules that are too large for the object or that its reader would
 /// not get as they are.
 pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> Result<Cow<'t, str>> {
-    object.check()?;
+    object.check().map_err(|(option, message)| anyhow!("{option}: {message}"))?;
     let mut out = String::new();
     match format {
         Format::Rules => return Ok(text.into()),
@@ -120,12 +121,12 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
 /// # Errors
 /// As [`wrap`]; and formats that are no objects.
 pub fn objects(format: Format, file: &str, text: &str, object: &Object) -> Result<Vec<Value>> {
-    object.check()?;
+    object.check().map_err(|(option, message)| anyhow!("{option}: {message}"))?;
     match format {
         Format::ConfigMap => Ok(vec![object.config_map(file, file, text)?]),
         Format::Rulesfile => object.rulesfile(file, text),
         Format::Rules | Format::HelmValues => {
-            bail!("is not made of Kubernetes objects; use configmap or rulesfile")
+            bail!("{file}: this format has no objects; use configmap or rulesfile")
         }
     }
 }
@@ -155,17 +156,20 @@ impl Object {
     /// What the API server would refuse.
     ///
     /// # Errors
-    /// The name, namespace or label, and what it must be.
-    pub fn check(&self) -> Result<()> {
+    /// The option of the command line, and what it must be.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let wrong = |option, message| Err((option, message));
         if let Some(name) = self.name.as_deref().filter(|name| !is_dns_name(name, 253, true)) {
-            bail!("{name:?}: no name of an object; use lower-case letters, digits, `-` and `.`");
+            let message = "is not a name of an object; use lower-case letters, digits, \"-\" and \".\"";
+            return wrong("--object-name", format!("{} {message}", quote(name)));
         }
         if let Some(name) = self.namespace.as_deref().filter(|name| !is_dns_name(name, 63, false)) {
-            bail!("{name:?}: no name of a namespace; use lower-case letters, digits and `-`");
+            let message = "is not a name of a namespace; use lower-case letters, digits and \"-\"";
+            return wrong("--object-namespace", format!("{} {message}", quote(name)));
         }
         for (key, value) in &self.labels {
-            if let Some(wrong) = validity::qualified_name(key).or_else(|| validity::label_value(value)) {
-                bail!("label {key:?}: {wrong}");
+            if let Some(message) = validity::qualified_name(key).or_else(|| validity::label_value(value)) {
+                return wrong("--object-label", message);
             }
         }
         Ok(())

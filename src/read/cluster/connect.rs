@@ -22,11 +22,12 @@ pub(super) async fn config(target: &Target) -> Result<Config> {
     let mut config = if explicit || found_kubeconfig() || !in_cluster() {
         from_kubeconfig(target).await?
     } else {
-        Config::incluster().map_err(|error| anyhow!(explain_in_cluster(&error)))?
+        let mut config = Config::incluster().map_err(|error| anyhow!(explain_in_cluster(&error)))?;
+        if is_direct(&config.cluster_url) {
+            config.proxy_url = None;
+        }
+        config
     };
-    if is_direct(&config.cluster_url) {
-        config.proxy_url = None;
-    }
     config.connect_timeout = Some(CONNECT);
     // retried here, with the server's own waiting times and one deadline
     config.default_retry = false;
@@ -137,12 +138,22 @@ fn explain_kubeconfig(place: &str, error: &KubeconfigError) -> String {
         KubeconfigError::ReadConfig(cause, path) => format!("{}: cannot be read: {cause}", path.display()),
         // the text around the error may be a token
         KubeconfigError::Parse(cause) => {
-            format!("{place}: not a kubeconfig: {}", first_line(&cause.to_string()))
+            format!(
+                "{place}: not a kubeconfig: {}; name another with --kubeconfig",
+                first_line(&cause.to_string())
+            )
         }
         KubeconfigError::LoadClusterOfContext(name) => {
-            format!("{place}: the context names the cluster {}, which is not there", quote(name))
+            format!(
+                "{place}: the context names the cluster {}, which is not there; choose another with --context",
+                quote(name)
+            )
         }
-        KubeconfigError::MissingClusterUrl => format!("{place}: the cluster of the context has no server"),
+        KubeconfigError::MissingClusterUrl => {
+            format!(
+                "{place}: the cluster of the context has no server; add one, or choose another with --context"
+            )
+        }
         other => format!("{place}: {other}"),
     }
 }
@@ -167,7 +178,8 @@ pub(super) fn explain(error: &kube::Error) -> String {
 fn explain_auth(error: &AuthError) -> String {
     match error {
         AuthError::AuthExecStart(cause) => format!(
-            "the command that the kubeconfig names for credentials (users[].user.exec) does not start: {cause}"
+            "the command that the kubeconfig names for credentials (users[].user.exec) does not start ({cause}); \
+             install it, or correct its name"
         ),
         // its output is left out: it may hold a token
         AuthError::AuthExecRun { out, .. } => {
@@ -181,17 +193,23 @@ fn explain_auth(error: &AuthError) -> String {
             )
         }
         AuthError::AuthExecParse(_) => "the command that the kubeconfig names for credentials \
-             (users[].user.exec) did not print an ExecCredential"
+             (users[].user.exec) did not print an ExecCredential; run it by hand to see what it says"
             .to_owned(),
         AuthError::ExecPluginFailed => "the command that the kubeconfig names for credentials \
-             (users[].user.exec) printed no status with a token"
+             (users[].user.exec) printed no status with a token; run it by hand to see what it says"
             .to_owned(),
-        AuthError::ReadTokenFile(cause, path) => format!("the token file {}: {cause}", path.display()),
+        AuthError::ReadTokenFile(cause, path) => format!(
+            "the token file {} cannot be read ({cause}); correct users[].user.tokenFile",
+            path.display()
+        ),
         AuthError::AuthExec(message) => format!(
             "the kubeconfig's auth-provider does not work here ({}); use exec credentials or a token",
             first_line(message)
         ),
-        other => format!("the credentials of the kubeconfig do not work: {}", first_line(&other.to_string())),
+        other => format!(
+            "the credentials of the kubeconfig do not work ({}); correct them",
+            first_line(&other.to_string())
+        ),
     }
 }
 
@@ -232,7 +250,7 @@ fn first_line(text: &str) -> String {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.context("the client could not be set up")?
+    tokio::task::spawn_blocking(work).await.context("scan: the client could not be set up")?
 }
 
 #[cfg(test)]

@@ -111,9 +111,10 @@ impl Api {
 async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Failure> {
     match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Failure::Other(format!("the answer is larger than {} MiB", most >> 20)))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::Other(format!(
+            "the answer is larger than {} MiB; is this the API server?",
+            most >> 20
+        ))),
         Err(error) => {
             let causes = connect::chain(error.as_ref());
             Err(Failure::Broken(format!(

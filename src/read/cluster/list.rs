@@ -75,7 +75,9 @@ async fn pages<T>(
             return Ok(kept);
         }
         if page.metadata.next == token {
-            return Err(Failure::Other("the server repeats a page of the list without end".to_owned()));
+            return Err(Failure::Other(
+                "the server repeats a page of the list without end; is there a proxy in between?".to_owned(),
+            ));
         }
         token = page.metadata.next;
     }

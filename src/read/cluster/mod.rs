@@ -91,7 +91,7 @@ pub fn scan(request: &Request, progress: &mut dyn FnMut(&Resource, usize)) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("the network cannot be used")?;
+        .context("scan: the network cannot be used")?;
     let result = runtime.block_on(run(request, progress));
     // a command for credentials that hangs is not waited for
     runtime.shutdown_background();
@@ -105,7 +105,8 @@ async fn run(request: &Request, progress: &mut dyn FnMut(&Resource, usize)) -> R
     let client = tokio::time::timeout_at(deadline, connect::blocking(move || connect::client(config)));
     let client = client.await.map_err(|_| {
         anyhow!(
-            "{server}: no credentials after {} s: the command that the kubeconfig names for them has not ended",
+            "{server}: no credentials after {} s: the command that the kubeconfig names for them has not ended; run it by \
+             hand, or allow more with --timeout",
             request.timeout.as_secs()
         )
     })??;
@@ -210,7 +211,7 @@ impl Scanner<'_> {
         let place = format!("{}: podsecuritypolicies", self.server);
         if let Some(said) = forbidden.as_ref().filter(|_| !is_without_policies(&version)) {
             return Ok(format!(
-                "{place}: forbidden{}; without policies there is nothing to convert. Bind the ClusterRole from the \
+                "{place}: forbidden{}; without policies there is nothing to convert; bind the ClusterRole from the \
                  README (\"Scan a cluster\") to this user, or choose another one with --context",
                 in_brackets(said)
             ));
@@ -227,7 +228,7 @@ impl Scanner<'_> {
             .take(40)
             .collect();
         Ok(format!(
-            "{place}: Kubernetes {known} does not serve them (removed in 1.25). They can still come from:\n  \
+            "{place}: Kubernetes {known} does not serve them (removed in 1.25); they can still come from:\n  \
              - Helm's release records in this cluster: psp2falco scan --helm-releases\n  \
              - the manifests in Git: psp2falco convert DIR\n  \
              - a Velero backup from before the upgrade: psp2falco convert BACKUP.tar.gz\n  \
@@ -323,7 +324,7 @@ impl Scanner<'_> {
             unreadable.iter().map(|(plural, reason)| format!("{plural}: {reason}")).collect();
         self.notes.push(format!(
             "{}: {}; RBAC counts only as a whole, so it is left out: the rules hold EVERY POLICY AGAINST EVERY POD, \
-             whoever may use it. Bind the ClusterRole from the README, or narrow the policies with --namespace",
+             whoever may use it; bind the ClusterRole from the README, or narrow the policies with --namespace",
             self.server,
             reasons.join("; ")
         ));
