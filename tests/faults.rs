@@ -180,7 +180,8 @@ fn told_to_end_it_removes_its_temporary_file_and_dies_of_the_signal() {
         assert_eq!(names(&out), ["rules.yaml"], "{name}");
         let text = fs::read_to_string(out.join("rules.yaml")).unwrap();
         assert!(text == old || text == new, "{name}: {} bytes", text.len());
-        assert_eq!(status.signal(), Some(number), "{name}: {status}");
+        // it may have been done before the signal came through
+        assert!(status.signal() == Some(number) || status.success() && text == new, "{name}: {status}");
     }
     // at any other moment too
     let start = Instant::now();

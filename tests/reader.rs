@@ -855,7 +855,7 @@ fn withstands_hostile_input() {
         ),
         ("a: &a [*a]\n".to_owned(), "an alias must not refer to a value that contains it"),
         ("? [1]\n: 2\n".to_owned(), "a key must be a string"),
-        ("<<: 5\n".to_owned(), "`<<` merges a mapping"),
+        ("<<: 5\n".to_owned(), "`<<` must have a mapping"),
         (
             with_spec(&(0..2000).map(|key| format!("  k{key}: 1\n")).collect::<String>()),
             "too many problems to go on",
