@@ -2,14 +2,15 @@
 //! the same JSON alone takes, and memory. Run with `cargo bench --bench replay`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use std::io::{Cursor, Read};
-use std::path::Path;
+#[path = "cost/events.rs"]
+mod events;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use events::{Repeated, recorded};
 use psp2falco::falco::{self, RuleSet};
-use psp2falco::replay::{Format, Log, Matching, Options, Outcome, replay};
-use psp2falco::{read, render};
+use psp2falco::replay::Outcome;
 
 /// Rules that never alert, to show what reading and finding the pods costs.
 const IDLE: &str = "- rule: None
@@ -20,61 +21,16 @@ const IDLE: &str = "- rule: None
   source: k8s_audit
 ";
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The recorded pod creations, 5 KB each on average.
-fn recorded() -> Arc<[u8]> {
-    let file = std::fs::File::open(root().join("tests/data/single/audit.jsonl.gz")).unwrap();
-    let mut text = Vec::new();
-    flate2::read::GzDecoder::new(file).read_to_end(&mut text).unwrap();
-    text.into()
-}
-
-/// The recording over and over, up to so many events; it is not held in memory.
-struct Repeated {
-    text: Arc<[u8]>,
-    at: usize,
-    left: usize,
-}
-
-impl Repeated {
-    fn new(text: &Arc<[u8]>, events: usize) -> Self {
-        let lines = text.iter().filter(|b| **b == b'\n').count();
-        let rest = text.split_inclusive(|b| *b == b'\n').take(events % lines).map(<[u8]>::len).sum::<usize>();
-        Self { text: Arc::clone(text), at: 0, left: events / lines * text.len() + rest }
-    }
-}
-
-impl Read for Repeated {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let from = self.text.get(self.at..).unwrap();
-        let from = from.get(..from.len().min(self.left)).unwrap();
-        let length = Cursor::new(from).read(buffer)?;
-        self.left -= length;
-        self.at = (self.at + length) % self.text.len();
-        Ok(length)
-    }
-}
-
 fn rules(policy: &str) -> RuleSet {
-    let text = match policy {
-        "(no alert)" => IDLE.to_owned(),
-        policy => {
-            let path = root().join(format!("fixtures/psp/policies/{policy}.yaml"));
-            let inventory = read::read(&[read::Source::Path(path)], &read::Options::default()).unwrap();
-            render::audit_rules(&inventory.policies, &render::Options::default()).unwrap().text
-        }
-    };
-    falco::load(&[falco::Source { name: "rules", text: &text }]).rules.unwrap()
+    match policy {
+        "(no alert)" => falco::load(&[falco::Source { name: "rules", text: IDLE }]).rules.unwrap(),
+        policy => events::rules(policy),
+    }
 }
 
 fn run(text: &Arc<[u8]>, events: usize, rules: &RuleSet, threads: usize) -> (Duration, Outcome) {
-    let log = Log::new("log", Repeated::new(text, events), &Arc::default()).unwrap();
-    let options = Options { matching: Matching::All, format: Format::Table, threads };
     let start = Instant::now();
-    let outcome = replay(vec![log], rules, &options, &mut |_| Ok(())).unwrap();
+    let outcome = events::run(text, events, rules, threads);
     (start.elapsed(), outcome)
 }
 
