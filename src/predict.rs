@@ -117,9 +117,7 @@ impl<'p> Prediction<'p> {
 /// Predicts the alerts on all pods of an inventory.
 pub fn predict<'p>(inventory: &'p Inventory, options: &'p Options) -> Prediction<'p> {
     let mut predictor = Predictor::new(inventory.policies.iter().map(|p| &p.policy), options);
-    for object in inventory.objects.iter().filter(|o| o.kind == "Pod") {
-        predictor.add(&object.value);
-    }
+    inventory.pods.iter().for_each(|pod| predictor.add(&pod.value()));
     predictor.finish()
 }
 

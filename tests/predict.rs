@@ -19,7 +19,7 @@ use std::process::Command;
 use psp2falco::access::Access;
 use psp2falco::falco::{self, Event, RuleSet};
 use psp2falco::predict::{Prediction, predict};
-use psp2falco::read::{self, Inventory};
+use psp2falco::read::{self, Inventory, Pod};
 use psp2falco::render::{self, Options, audit_rules};
 use serde_json::{Value, json};
 use snapshot::root;
@@ -118,9 +118,9 @@ fn alerts(rules: &RuleSet, pod: &Value) -> BTreeSet<String> {
     rules.alerts(&Event::parse(line.as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect()
 }
 
-fn running(inventory: &Inventory) -> Vec<&Value> {
+fn running(inventory: &Inventory) -> Vec<Value> {
     let ended = |pod: &Value| pod.pointer("/status/phase").is_some_and(|p| p == "Succeeded" || p == "Failed");
-    inventory.objects.iter().filter(|o| o.kind == "Pod").map(|o| &o.value).filter(|p| !ended(p)).collect()
+    inventory.pods.iter().map(Pod::value).filter(|p| !ended(p)).collect()
 }
 
 fn predicted(prediction: &Prediction<'_>) -> BTreeSet<String> {
@@ -142,7 +142,7 @@ fn the_rules_alert_as_predicted_and_exceptions_silence_just_that() {
         assert_eq!(predicted(&prediction), all, "rbac {rbac}");
         let alerting = pods.iter().filter(|pod| !alerts(&plain, pod).is_empty()).count();
         assert_eq!(prediction.findings.values().map(|f| f.pods).sum::<usize>(), alerting);
-        for pod in pods {
+        for pod in &pods {
             assert_eq!(alerts(&silenced, pod), BTreeSet::new(), "rbac {rbac} {pod}");
             // the next generation of the same workload is silent too
             let mut anew = pod.clone();

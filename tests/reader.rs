@@ -360,6 +360,34 @@ fn does_not_mind_what_a_server_adds() {
 }
 
 #[test]
+fn keeps_of_a_pod_what_admission_looks_at() {
+    let pod = "apiVersion: v1
+kind: Pod
+metadata:
+  name: x
+  uid: abc
+  annotations: {kubernetes.io/psp: restricted, kubectl.kubernetes.io/last-applied-configuration: '{}'}
+  managedFields: [{fieldsV1: {'f:spec': {}}}]
+spec:
+  hostPID: true
+  containers:
+  - {name: a, image: b, env: [{name: PASSWORD, value: secret}], args: [secret], securityContext: {runAsUser: 0}}
+status: {phase: Running, podIP: 10.0.0.1}
+";
+    let kept = ok(pod).pods[0].value();
+    let expected = serde_json::json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "x", "annotations": {"kubernetes.io/psp": "restricted"}},
+        "spec": {
+            "hostPID": true,
+            "containers": [{"name": "a", "image": "b", "securityContext": {"runAsUser": 0}}],
+        },
+        "status": {"phase": "Running"},
+    });
+    assert_eq!(kept, expected);
+}
+
+#[test]
 fn keeps_who_may_use_a_policy_and_counts_the_rest() {
     let object = |kind: &str, version: &str| {
         format!("---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\n")
@@ -380,9 +408,10 @@ fn keeps_who_may_use_a_policy_and_counts_the_rest() {
     .concat();
     let inventory = ok(&text);
     let kept: Vec<&str> = inventory.objects.iter().map(|object| object.kind.as_str()).collect();
-    assert_eq!(kept, ["ClusterRole", "RoleBinding", "Namespace", "Pod", "ServiceAccount", "Role"]);
+    assert_eq!(kept, ["ClusterRole", "RoleBinding", "Namespace", "ServiceAccount", "Role"]);
     assert_eq!(inventory.objects[0].value["metadata"]["name"], "x");
-    assert_eq!(inventory.objects[5].api_version, rbac);
+    assert_eq!(inventory.objects[4].api_version, rbac);
+    assert_eq!(inventory.pods[0].value()["metadata"]["name"], "x");
     assert_eq!(inventory.objects[1].place.to_string(), "a.yaml:6:1");
     let counts: Vec<(&str, usize)> =
         inventory.passed_over.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();

@@ -5,6 +5,7 @@ mod archive;
 pub mod cluster;
 mod digest;
 mod files;
+mod keep;
 pub(crate) mod node;
 mod scalar;
 mod yaml;
@@ -62,12 +63,14 @@ pub struct Options {
 pub struct Inventory {
     /// The policies, sorted by name; empty when the input held none.
     pub policies: Vec<Located>,
-    /// How many objects of other kinds were found, by kind; those in `objects` are counted too.
+    /// How many objects of other kinds were found, by kind; those in `objects` and `pods` are counted too.
     pub passed_over: BTreeMap<String, usize>,
     /// How many files in folders and archives were not manifests.
     pub skipped_files: usize,
-    /// The objects that say who may use a policy, and the pods, in the order of the input.
+    /// The objects that say who may use a policy, in the order of the input.
     pub objects: Vec<Object>,
+    /// The pods, in the order of the input.
+    pub pods: Vec<Pod>,
     /// What the user should know though the policies could be read.
     pub warnings: Vec<Problem>,
 }
@@ -99,14 +102,25 @@ pub struct Located {
     pub fields: Vec<(Field, usize, usize)>,
 }
 
-/// An object of another kind, as it came.
+/// A pod without what admission never looked at, as text, since a cluster may have 100,000.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod(Box<str>);
+
+impl Pod {
+    /// The pod (`v1.Pod`).
+    pub fn value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+/// An object of another kind, without what its API server and clients note down for themselves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     /// Its kind, like `ClusterRole`.
     pub kind: String,
     /// Its API version, like `rbac.authorization.k8s.io/v1`.
     pub api_version: String,
-    /// The whole object.
+    /// The object.
     pub value: serde_json::Value,
     /// Its place.
     pub place: Place,
@@ -207,7 +221,7 @@ impl Reader {
             match document {
                 _ if self.is_full() => return,
                 Ok(node) if matches!(node.data, Data::Null) => {}
-                Ok(node) => self.object(file, &node, None),
+                Ok(node) => self.object(file, node, None),
                 Err(syntax) => {
                     // What follows in a template would only repeat the hint.
                     if let Some(mark) = template(text) {
@@ -221,20 +235,22 @@ impl Reader {
     }
 
     /// Takes in one object. Items of a list like `PodSecurityPolicyList` get their `type_` from it.
-    fn object(&mut self, file: &str, node: &Node<'_>, type_: Option<Type<'_>>) {
-        let kind = node.text_at("kind").or(type_.map(|own| own.kind)).unwrap_or_default();
-        let api_version = node.text_at("apiVersion").or(type_.map(|own| own.api_version)).unwrap_or_default();
-        match kind {
-            "PodSecurityPolicy" => self.policy(file, node, api_version),
-            "Status" if node.text_at("status") == Some("Failure") => self.refusal(file, node),
+    fn object(&mut self, file: &str, mut node: Node<'_>, type_: Option<Type<'_>>) {
+        let kind = node.text_at("kind").or(type_.map(|own| own.kind)).unwrap_or_default().to_owned();
+        let api_version =
+            node.text_at("apiVersion").or(type_.map(|own| own.api_version)).unwrap_or_default().to_owned();
+        match kind.as_str() {
+            "PodSecurityPolicy" => self.policy(file, &node, &api_version),
+            "Status" if node.text_at("status") == Some("Failure") => self.refusal(file, &node),
             _ if kind.eq_ignore_ascii_case("PodSecurityPolicy") => {
-                let message = format!("unknown kind {}; did you mean PodSecurityPolicy?", quote(kind));
+                let message = format!("unknown kind {}; did you mean PodSecurityPolicy?", quote(&kind));
                 self.problem(file, node.locate("kind").mark, "kind", message);
             }
-            _ => match (kind.strip_suffix("List"), node.get("items").map(|items| &items.data)) {
+            _ => match (kind.strip_suffix("List"), node.get_mut("items").map(|items| &mut items.data)) {
                 (Some(kind), Some(Data::List(items))) => {
-                    let type_ = (!kind.is_empty()).then_some(Type { kind, api_version });
-                    for item in items {
+                    let type_ = (!kind.is_empty()).then_some(Type { kind, api_version: &api_version });
+                    // each goes when it has been taken in
+                    for item in std::mem::take(items) {
                         if self.is_full() {
                             return;
                         }
@@ -242,7 +258,7 @@ impl Reader {
                     }
                 }
                 (Some(_), Some(Data::Null)) => {}
-                _ => self.other(file, node, kind, api_version),
+                _ => self.other(file, &node, &kind, &api_version),
             },
         }
     }
@@ -324,20 +340,34 @@ impl Reader {
         let counted =
             if kinds.len() < MAX_KINDS || kinds.contains_key(counted) { counted } else { OTHER_KINDS };
         *kinds.entry(cut(counted, 100).into_owned()).or_default() += 1;
-        if is_kept(kind, api_version) {
-            self.kept += yaml::weight(node);
-            if self.kept > MAX_OBJECTS {
-                self.full = true;
-                let message = format!(
-                    "pods, service accounts, namespaces and RBAC objects of more than {MAX_OBJECTS} values; leave out \
-                     the pods, or read in several runs"
-                );
-                return self.problem(file, node.mark, "", message);
-            }
+        if !is_kept(kind, api_version) {
+            return;
+        }
+        // what is too large by itself is not even copied
+        let mut kept = serde_json::Value::Null;
+        let mut weight = yaml::weight(node);
+        if weight <= MAX_OBJECTS
+            && let serde_json::Value::Object(object) = node.to_value()
+        {
+            kept = keep::keep(object, kind, api_version);
+            weight = keep::weight(&kept);
+        }
+        self.kept += weight;
+        if self.kept > MAX_OBJECTS {
+            self.full = true;
+            let message = format!(
+                "pods, service accounts, namespaces and RBAC objects of more than {MAX_OBJECTS} values; leave out \
+                 the pods, or read in several runs"
+            );
+            return self.problem(file, node.mark, "", message);
+        }
+        if kind == "Pod" {
+            self.inventory.pods.push(Pod(kept.to_string().into()));
+        } else {
             self.inventory.objects.push(Object {
                 kind: kind.to_owned(),
                 api_version: api_version.to_owned(),
-                value: node.to_value(),
+                value: kept,
                 place: node.mark.within(file),
             });
         }

@@ -53,6 +53,12 @@ impl<'a> Node<'a> {
         entries.iter().rev().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
+    /// As [`Node::get`].
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node<'a>> {
+        let Data::Map(entries) = &mut self.data else { return None };
+        entries.iter_mut().rev().find(|entry| entry.key == key).map(|entry| &mut entry.node)
+    }
+
     /// The text of the string at `key`.
     pub(crate) fn text_at(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Node::text)

@@ -6,7 +6,6 @@
 mod connect;
 mod fetch;
 mod helm;
-mod keep;
 mod list;
 mod manifest;
 pub mod resource;
@@ -20,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{Inventory, Options, Reader};
+use super::{Inventory, Options, Reader, keep};
 use crate::problem::Problem;
 use crate::write::MARK;
 use fetch::{Api, Failure};
@@ -284,9 +283,9 @@ impl Scanner<'_> {
             }
             let whole = source.is_some();
             for policy in &policies {
-                let policy = keep::keep((*policy).clone(), &POLICIES[0]);
+                let policy = keep::keep((*policy).clone(), POLICIES[0].kind, &POLICIES[0].api_version());
                 objects.push(Saved {
-                    key: keep::key(&policy),
+                    key: key_of(&policy),
                     place: document.place.clone(),
                     // the first one brings all of the document
                     source: if whole { Some(source.take().unwrap_or_default()) } else { None },
@@ -348,8 +347,8 @@ impl Scanner<'_> {
 
     async fn list(&mut self, resource: Resource) -> Result<Vec<Saved>, Failure> {
         let mut keep = |object: Map<String, Value>| {
-            let object = keep::keep(object, &resource);
-            let key = keep::key(&object);
+            let object = keep::keep(object, resource.kind, &resource.api_version());
+            let key = key_of(&object);
             let mut place = format!("{}/{}", resource.plural, key.1);
             if !key.0.is_empty() {
                 place = format!("{}/{place}", key.0);
@@ -439,6 +438,14 @@ impl Dump {
         self.objects.iter().for_each(|saved| text.push_str(&saved.manifest));
         text
     }
+}
+
+/// By what objects are sorted: namespace and name.
+fn key_of(object: &Value) -> (String, String) {
+    let text = |name: &str| {
+        object.pointer(&format!("/metadata/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    (text("namespace"), text("name"))
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
-//! What a scan keeps of an object: what says who may use which policy and what admission looks at; no secrets, no
-//! command lines, and nothing that changes from one scan to the next.
+//! What is kept of an object: what says who may use which policy and what admission looks at; no secrets, no command
+//! lines, and nothing that changes from one scan to the next.
 
 use serde_json::{Map, Value};
-
-use super::resource::Resource;
 
 /// What the API server and its clients note down for themselves.
 const CLUTTER: [&str; 6] =
@@ -17,14 +15,14 @@ const PRIVATE: [&str; 8] =
     ["args", "command", "env", "envFrom", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
 
 /// The object as it is kept. Items of a list do not say what they are, so that is filled in.
-pub(super) fn keep(mut object: Map<String, Value>, resource: &Resource) -> Value {
+pub(super) fn keep(mut object: Map<String, Value>, kind: &str, api_version: &str) -> Value {
     let mut kept = Map::new();
-    kept.insert("apiVersion".to_owned(), resource.api_version().into());
-    kept.insert("kind".to_owned(), resource.kind.into());
+    kept.insert("apiVersion".to_owned(), api_version.into());
+    kept.insert("kind".to_owned(), kind.into());
     if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
         tidy(metadata);
     }
-    match resource.kind {
+    match kind {
         "Pod" => {
             let phase = object.get("status").and_then(|status| status.get("phase")).cloned();
             object.remove("status");
@@ -69,10 +67,12 @@ fn containers(spec: &mut Map<String, Value>) {
     }
 }
 
-/// By what objects are sorted: namespace and name.
-pub(super) fn key(object: &Value) -> (String, String) {
-    let text = |name: &str| {
-        object.pointer(&format!("/metadata/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    (text("namespace"), text("name"))
+/// The number of values in it, a long text counted as several.
+pub(super) fn weight(value: &Value) -> usize {
+    1 + match value {
+        Value::String(text) => text.len() / 64,
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(object) => object.iter().map(|(key, value)| key.len() / 64 + weight(value)).sum(),
+        _ => 0,
+    }
 }
