@@ -137,6 +137,25 @@ fn conversion(distinct: usize, alike: &str) {
     row("checking these as Falco loads them", checking, None);
 }
 
+/// Expressions are cut into what a condition holds, which must not cost more the longer the value is.
+fn long_values() {
+    let times = [80, 800, 8_000].map(|length| {
+        let path = "/x.y-z".repeat(length / 6);
+        let text = include_str!("../fixtures/psp/allowedHostPaths/restrictive.yaml");
+        let (head, _) = text.split_once("  allowedHostPaths:").unwrap();
+        let text = format!("{head}  allowedHostPaths: [{{pathPrefix: {path}}}]\n");
+        let inventory = read_text("p.yaml", &text, &Options::default()).unwrap();
+        let options = render::Options::default();
+        cost(|| {
+            (
+                render::audit_rules(&inventory.policies, &options),
+                render::runtime_rules(&inventory.policies, &options),
+            )
+        })
+    });
+    row("rendering a path of 80, 800, 8,000 bytes, both layers", times, None);
+}
+
 fn access() {
     let options = |access| render::Options { access, ..render::Options::default() };
     let mut times = [Duration::ZERO; 3];
@@ -176,6 +195,7 @@ fn main() {
     println!("| --- | --: | --: | --: | --- | --: |");
     conversion(20, "many alike");
     conversion(usize::MAX, "no two alike");
+    long_values();
     access();
     replays();
     runs::all();
