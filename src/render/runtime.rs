@@ -1,5 +1,7 @@
 //! The rules for Falco's system call source: what a policy refuses, seen on the containers that run.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::{
@@ -33,10 +35,12 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     for located in policies {
         let policy = &located.policy;
         let mapped = assembly.says(policy);
-        if options.access.is_none() && rules_note(policy, &mapped).is_none() {
-            let id = format!("{}__runtime", macro_name(&policy.name));
+        if rules_note(policy, &mapped).is_none() {
             check_scope(located)?;
-            assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped, &located.place)?;
+            if options.access.is_none() {
+                let id = format!("{}__runtime", macro_name(&policy.name));
+                assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped, &located.place)?;
+            }
         }
         mapped_policies.push((policy.name.clone(), mapped));
     }
@@ -45,6 +49,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
             let mapped = assembly.says(&group.policy);
             let mut narrowed = scope(None, options);
             narrowed.extend(within(&group.namespaces));
+            narrowed.extend(annotated(&group.members));
             let place = Place { file: format!("the policies {}", group.name), ..Place::default() };
             assembly.runtime(&group.name, &group.id, narrowed, &mapped, &place)?;
         }
@@ -136,6 +141,21 @@ fn scope(policy: Option<&Policy>, options: &Options) -> Vec<String> {
     scope
 }
 
+/// The condition that annotations leave a container to one of the policies, if all of them have some.
+fn annotated(policies: &[&Policy]) -> Option<String> {
+    let all = Options::default();
+    let mut scopes = BTreeSet::new();
+    for policy in policies {
+        let own = scope(Some(policy), &all);
+        if own.is_empty() {
+            return None;
+        }
+        scopes.insert(own.join(" and "));
+    }
+    let any: Vec<String> = scopes.into_iter().collect();
+    Some(if any.len() == 1 { any.concat() } else { format!("({})", any.join(" or ")) })
+}
+
 /// The condition that a container is in some namespaces, if that is a condition.
 fn within(namespaces: &together::Namespaces) -> Option<String> {
     match namespaces {
@@ -171,4 +191,26 @@ fn header(policies: &[Located], mapped: &[(String, Says)]) -> String {
 ",
         env!("CARGO_PKG_VERSION"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(namespaces: &str, images: &str) -> Policy {
+        let annotations = [(NAMESPACES, namespaces), (IMAGES, images)];
+        let given = annotations.into_iter().filter(|(_, value)| !value.is_empty());
+        let annotations = given.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Policy { annotations, ..Policy::default() }
+    }
+
+    #[test]
+    fn policies_together_reach_what_any_of_their_annotations_names() {
+        let (shop, cart, free) = (policy("[shop]", ""), policy("[cart]", "[quay.io/x]"), policy("", ""));
+        let of_both = "(k8s.ns.name in ('cart') and container.image.repository in ('quay.io/x', 'docker.io/quay.io/x', \
+                       'docker.io/library/quay.io/x') or k8s.ns.name in ('shop'))";
+        assert_eq!(annotated(&[&shop]).unwrap(), "k8s.ns.name in ('shop')");
+        assert_eq!(annotated(&[&shop, &cart, &shop]).unwrap(), of_both);
+        assert_eq!(annotated(&[&shop, &free]), None);
+    }
 }

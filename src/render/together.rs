@@ -9,7 +9,9 @@ use crate::psp::{Policy, union};
 use crate::read::Located;
 
 /// Namespaces whose pods may use the same policies.
-pub(super) struct Group {
+pub(super) struct Group<'p> {
+    /// The policies, by name.
+    pub(super) members: Vec<&'p Policy>,
     /// The policies' names, with `+` between.
     pub(super) name: String,
     /// The name of the macros.
@@ -30,7 +32,7 @@ pub(super) enum Namespaces {
 
 /// The groups that `access` makes, by their policies' names. Who may use every policy is an administrator, for whom no
 /// pod is out of bounds: such users and groups do not count, unless they are everybody.
-pub(super) fn groups(policies: &[Located], access: &Access) -> Vec<Group> {
+pub(super) fn groups<'p>(policies: &'p [Located], access: &Access) -> Vec<Group<'p>> {
     let usable: Vec<&Policy> = policies.iter().map(|l| &l.policy).filter(|p| unusable(p).is_none()).collect();
     let mut everywhere: BTreeSet<usize> = BTreeSet::new();
     let mut within: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
@@ -60,14 +62,14 @@ pub(super) fn groups(policies: &[Located], access: &Access) -> Vec<Group> {
     if !everywhere.is_empty() {
         groups.push((everywhere, Namespaces::Others(special)));
     }
-    let mut groups: Vec<Group> =
+    let mut groups: Vec<Group<'_>> =
         groups.into_iter().map(|(set, namespaces)| group(&usable, &set, namespaces)).collect();
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     groups
 }
 
-fn group(usable: &[&Policy], set: &BTreeSet<usize>, namespaces: Namespaces) -> Group {
-    let mut members: Vec<&Policy> = set.iter().filter_map(|i| usable.get(*i).copied()).collect();
+fn group<'p>(usable: &[&'p Policy], set: &BTreeSet<usize>, namespaces: Namespaces) -> Group<'p> {
+    let mut members: Vec<&'p Policy> = set.iter().filter_map(|i| usable.get(*i).copied()).collect();
     members.sort_by(|a, b| a.name.cmp(&b.name));
     let names: Vec<&str> = members.iter().map(|p| p.name.as_str()).collect();
     let ids: Vec<String> = names.iter().map(|n| macro_name(n)).collect();
@@ -75,6 +77,7 @@ fn group(usable: &[&Policy], set: &BTreeSet<usize>, namespaces: Namespaces) -> G
         name: names.join("+"),
         id: format!("{}__runtime", ids.join("__")),
         policy: union(&members),
+        members,
         namespaces,
     }
 }
