@@ -278,7 +278,10 @@ fn a_full_file_system_leaves_the_old_file() {
     let left = (fs::read_to_string(out.join("rules.yaml")).unwrap(), names(&out));
     assert!(Command::new("umount").arg(&out).status().unwrap().success());
     assert_eq!(code, Some(2), "{err}");
-    assert!(err.starts_with("out/rules.yaml: No space left on device"), "{err}");
+    assert!(
+        err.starts_with("out/rules.yaml: cannot be written; what was there stays: No space left on device"),
+        "{err}"
+    );
     assert_eq!(left, (old.to_owned(), vec!["rules.yaml".to_owned()]));
 }
 
