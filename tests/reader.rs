@@ -385,6 +385,9 @@ status: {phase: Running, podIP: 10.0.0.1}
         "status": {"phase": "Running"},
     });
     assert_eq!(kept, expected);
+    let deep =
+        pod.replace("hostPID: true", &format!("hostPID: true\n  x: {}1{}", "[".repeat(200), "]".repeat(200)));
+    assert_eq!(ok(&deep).pods[0].value()["spec"]["hostPID"], true);
 }
 
 #[test]

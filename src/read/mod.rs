@@ -13,6 +13,8 @@ mod yaml;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
+
 use crate::problem::{Place, Problem, cut, quote};
 use crate::psp::{Field, Policy, parse};
 use node::{Data, Mark, Node};
@@ -109,7 +111,10 @@ pub struct Pod(Box<str>);
 impl Pod {
     /// The pod (`v1.Pod`).
     pub fn value(&self) -> serde_json::Value {
-        serde_json::from_str(&self.0).unwrap_or_default()
+        let mut text = serde_json::Deserializer::from_str(&self.0);
+        // it was within the reader's own limit
+        text.disable_recursion_limit();
+        serde_json::Value::deserialize(&mut text).unwrap_or_default()
     }
 }
 
