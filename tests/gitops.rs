@@ -318,7 +318,7 @@ const WRONG: [(&str, &str); 28] = [
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b, labels: {a: 'b c'}}\n",
-        "c.yaml:3:29: outputs.labels: \"",
+        "c.yaml:3:29: outputs.labels: \"b c\" is not a valid label; use at most 63 letters",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b, labels: {a: 1}}\n",
