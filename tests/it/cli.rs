@@ -1,14 +1,12 @@
 //! The command line, as users type it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
-mod snapshot;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use snapshot::{check, report, root};
+use crate::snapshot::{check, report, root};
 use tempfile::TempDir;
 
 const RESTRICTED: &str = "fixtures/psp/policies/kubernetes-restricted.yaml";
@@ -85,7 +83,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 
 /// The names of the files in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
-    snapshot::files(folder).iter().map(|path| path.display().to_string()).collect()
+    crate::snapshot::files(folder).iter().map(|path| path.display().to_string()).collect()
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! Golden files: what every policy under `fixtures/psp` becomes stands under `fixtures/expected`, at the same path.
 //!
-//! `UPDATE_EXPECTED=1 cargo test --test golden` writes the expected files; people review them. With a Falco at hand,
+//! `UPDATE_EXPECTED=1 cargo test --test it golden::` writes the expected files; people review them. With a Falco at hand,
 //! `PSP2FALCO_FALCO=/path/to/falco` has it load each of them (its configuration must load the k8saudit, json and
 //! container plugins).
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod snapshot;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use crate::snapshot::{check, cure, entries, files, report, root, updating};
 use clap::Parser as _;
 use psp2falco::cli::Cli;
 use psp2falco::commands;
 use psp2falco::psp::Field;
-use snapshot::{check, cure, entries, files, report, root, updating};
 
 /// Whole policies, in a folder beside those of the fields.
 const POLICIES: &str = "policies";

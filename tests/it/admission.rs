@@ -8,19 +8,18 @@
     clippy::indexing_slicing
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 
 use psp2falco::psp::admission::judge;
 
 #[test]
 fn every_recorded_verdict_and_field() {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let mut wrong = Vec::new();
     for case in &recording.cases {
         let judgement = judge(&recording.policies[&case.policy], &recording.stored[&case.id]);
-        let fields: BTreeSet<String> = judgement.fields.iter().map(|f| common::group(f.name())).collect();
+        let fields: BTreeSet<String> =
+            judgement.fields.iter().map(|f| crate::common::group(f.name())).collect();
         let verdict = format!("{:?}", judgement.verdict).to_lowercase();
         if verdict != case.verdict || fields != case.fields {
             wrong.push(format!(

@@ -2,17 +2,15 @@
 //! `fixtures/expected/help/errors.txt` or `errors-scan.txt`, or in the list here of what no test can bring about.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod snapshot;
-
 use std::fs;
 
+use crate::snapshot::{files, root};
 use regex::Regex;
-use snapshot::{files, root};
 
 /// Where words are no messages but what rules, reports and Falco say; there, only what an error is made of counts.
 const OTHER_WORDS: [&str; 7] =
     ["cli.rs", "predict.rs", "render/", "replay/summary.rs", "report/", "restrictions/", "wrap/"];
-/// Falco's own messages, in Falco's words: `tests/engine_probes.rs` holds them against the engine.
+/// Falco's own messages, in Falco's words: `tests/it/engine_probes.rs` holds them against the engine.
 const FALCO: &str = "falco/";
 /// The calls that errors are made with.
 const CALLS: [&str; 9] =
@@ -21,7 +19,7 @@ const CALLS: [&str; 9] =
 /// Messages that no run here brings about, and words that are none, by the reason.
 const UNSEEN: &[(&str, &[&str])] = &[
     (
-        "it takes hundreds of megabytes; tests/faults.rs has some of these in `heavy` tests",
+        "it takes hundreds of megabytes; tests/it/faults.rs has some of these in `heavy` tests",
         &[
             "{FILE}: larger than {} MiB; split it",
             "larger than {} MiB; split it",
@@ -35,9 +33,9 @@ const UNSEEN: &[(&str, &[&str])] = &[
             "the answer is larger than {} MiB; is this the API server?",
         ],
     ),
-    ("a gigabyte of a file's name: tests/faults.rs", &["a file name longer than {} KiB"]),
+    ("a gigabyte of a file's name: tests/it/faults.rs", &["a file name longer than {} KiB"]),
     (
-        "the disk or its permissions fail; root may do everything: tests/faults.rs",
+        "the disk or its permissions fail; root may do everything: tests/it/faults.rs",
         &[
             "no permission to read this; change its mode or the user",
             "{}: cannot be written; what was there stays",
@@ -137,7 +135,7 @@ fn every_message_is_on_record() {
     missing.extend(idle.map(|(text, _)| format!("UNSEEN: {text:?}: is nowhere; remove it")));
     assert!(
         missing.is_empty(),
-        "\n{}\n\nBring these about in tests/errors.rs or tests/errors_scan.rs, or say in UNSEEN why that cannot be.\n",
+        "\n{}\n\nBring these about in tests/it/errors.rs or tests/it/errors_scan.rs, or say in UNSEEN why that cannot be.\n",
         missing.join("\n")
     );
     assert!(seen > 200, "only {seen} messages were found");

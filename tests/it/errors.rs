@@ -1,19 +1,16 @@
 //! What the program says when something is wrong: every message starts with the place, says what and what to do, in
 //! lower case and without a full stop. `fixtures/expected/help/errors.txt` holds them for review; those of `scan` lie in
-//! `errors-scan.txt`, and `tests/messages.rs` finds what is missing in both.
+//! `errors-scan.txt`, and `tests/it/messages.rs` finds what is missing in both.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
-
-mod snapshot;
-mod voice;
 
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use snapshot::{check, report, root};
-use voice::{faults, section};
+use crate::snapshot::{check, report, root};
+use crate::voice::{faults, section};
 
 const HEAD: &str = "apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {name: p}\n";
 const RULES: &str = "  seLinux: {rule: RunAsAny}\n  runAsUser: {rule: RunAsAny}\n  supplementalGroups: {rule: RunAsAny}\n  \

@@ -2,11 +2,9 @@
 //! covers what the report does not list as left over.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::Recording;
+use crate::common::Recording;
 use psp2falco::psp::Policy;
 use psp2falco::psp::admission::{Verdict, judge};
 use psp2falco::read::{Options, read_text};

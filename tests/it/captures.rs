@@ -1,6 +1,6 @@
 //! A real Falco replays recorded system calls through the runtime rules.
 //!
-//! `PSP2FALCO_FALCO=/path/to/falco PSP2FALCO_SCAPS=folder cargo test --test captures` does it; without both it says that
+//! `PSP2FALCO_FALCO=/path/to/falco PSP2FALCO_SCAPS=folder cargo test --test it captures::` does it; without both it says that
 //! it did not. Falco's configuration must load the container plugin, with the container runtime of the captures enabled.
 //!
 //! Beside each `NAME.scap` stands `NAME.expected.json`, a list of runs:

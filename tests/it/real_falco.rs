@@ -5,9 +5,6 @@
 //! `libjson.so` lie, if not where Falco looks by itself.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
-mod common;
-mod snapshot;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
@@ -116,8 +113,8 @@ fn in_parallel<T: Send>(items: Vec<T>, work: impl Fn(T) -> Vec<String> + Sync) -
 #[test]
 fn a_real_falco_gives_the_recorded_verdicts() {
     let Some(falco) = falco() else { return };
-    let recording = common::Recording::load();
-    let mut cases: BTreeMap<&str, Vec<&common::Case>> = BTreeMap::new();
+    let recording = crate::common::Recording::load();
+    let mut cases: BTreeMap<&str, Vec<&crate::common::Case>> = BTreeMap::new();
     for case in &recording.cases {
         cases.entry(&case.policy).or_default().push(case);
     }
@@ -133,7 +130,7 @@ fn a_real_falco_gives_the_recorded_verdicts() {
             fired.entry(pod).or_default().insert(alert["rule"].as_str().unwrap().to_owned());
         }
         let loaded = load(&[Source { name: "rules", text: &rules }]).rules.unwrap();
-        let disagreement = |case: &&common::Case| {
+        let disagreement = |case: &&crate::common::Case| {
             let real = fired.get(&case.id).cloned().unwrap_or_default();
             let event = recording.events[&case.id].as_bytes();
             let model: BTreeSet<String> =
@@ -142,7 +139,7 @@ fn a_real_falco_gives_the_recorded_verdicts() {
             let fields = |prefix: &str| -> BTreeSet<String> {
                 let inner = |rule: &String| {
                     let field = rule.strip_prefix(prefix)?.strip_suffix(')')?;
-                    Some(common::group(field))
+                    Some(crate::common::group(field))
                 };
                 real.iter().filter_map(inner).collect()
             };
@@ -173,10 +170,11 @@ fn a_real_falco_gives_the_recorded_verdicts() {
 #[test]
 fn replay_writes_what_a_real_falco_writes() {
     let Some(falco) = falco() else { return };
-    let log: String = common::lines("single/audit.jsonl.gz").iter().map(|line| line.clone() + "\n").collect();
+    let log: String =
+        crate::common::lines("single/audit.jsonl.gz").iter().map(|line| line.clone() + "\n").collect();
     let policies = ["kubernetes-restricted", "kubernetes-baseline", "every-field"];
     let problems = in_parallel(policies.to_vec(), |policy| {
-        let path = snapshot::root().join(format!("fixtures/expected/policies/{policy}.yaml"));
+        let path = crate::snapshot::root().join(format!("fixtures/expected/policies/{policy}.yaml"));
         let text = fs::read_to_string(path).unwrap();
         let rules = load(&[Source { name: "rules", text: &text }]).rules.unwrap();
         let reader = std::io::Cursor::new(log.clone().into_bytes());

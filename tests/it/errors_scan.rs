@@ -1,24 +1,20 @@
-//! What `scan` says when something is wrong, as `tests/errors.rs` has it of the other commands;
+//! What `scan` says when something is wrong, as `tests/it/errors.rs` has it of the other commands;
 //! `fixtures/expected/help/errors-scan.txt` holds it for review.
 #![cfg(all(unix, feature = "cluster"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
-mod api;
-mod snapshot;
-mod voice;
-
 use std::io::Write as _;
 use std::path::Path;
 
-use api::{Bench, End, Reply, Request, Server, cluster, kubeconfig, ok, reply, status};
+use crate::api::{Bench, End, Reply, Request, Server, cluster, kubeconfig, ok, reply, status};
+use crate::snapshot::{check, report, root};
+use crate::voice::{faults, section};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use regex::{Captures, Regex};
 use serde_json::{Value, json};
-use snapshot::{check, report, root};
-use voice::{faults, section};
 
 const POLICIES: &str = "/apis/policy/v1beta1/podsecuritypolicies";
 

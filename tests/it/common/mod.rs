@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
 use psp2falco::psp::Policy;
@@ -47,7 +48,13 @@ pub struct Recording {
 }
 
 impl Recording {
-    pub fn load() -> Self {
+    /// The recording, read once for all tests.
+    pub fn load() -> &'static Self {
+        static RECORDING: LazyLock<Recording> = LazyLock::new(Recording::read);
+        &RECORDING
+    }
+
+    fn read() -> Self {
         let mut located = BTreeMap::new();
         for line in lines("single/policies.jsonl.gz") {
             let record: Value = serde_json::from_str(&line).unwrap();

@@ -1,6 +1,6 @@
 //! Random policies on random pods: the generated rules, evaluated as Falco does, agree with admission.
 //!
-//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test properties` runs it again.
+//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test it properties::` runs it again.
 #![allow(
     missing_docs,
     dead_code,
@@ -10,9 +10,7 @@
     clippy::indexing_slicing
 )]
 
-mod common;
-
-use common::random::{Random, seed};
+use crate::common::random::{Random, seed};
 
 use std::collections::BTreeSet;
 
@@ -484,7 +482,7 @@ fn a_union_refuses_only_what_each_of_its_policies_refuses() {
     let (mut kept, mut lifted) = (0, 0);
     for _ in 0..300 {
         let policies: Vec<Policy> =
-            (0..1 + random.below(3)).map(|_| common::policy(&policy(&mut random)).policy).collect();
+            (0..1 + random.below(3)).map(|_| crate::common::policy(&policy(&mut random)).policy).collect();
         let policies: Vec<&Policy> = policies.iter().filter(|p| unusable(p).is_none()).collect();
         if policies.is_empty() {
             continue;
@@ -526,7 +524,7 @@ fn rules_and_admission_agree() {
     let (mut pairs, mut verdicts) = (0, BTreeSet::new());
     for _ in 0..120 {
         let value = policy(&mut random);
-        let located = common::policy(&value);
+        let located = crate::common::policy(&value);
         let text = audit_rules(std::slice::from_ref(&located), &Options::default()).unwrap().text;
         let loaded = falco::load(&[falco::Source { name: "rules.yaml", text: &text }]);
         assert!(loaded.findings.is_empty(), "PSP2FALCO_SEED={seed}: {}\n{value}", loaded.findings[0]);

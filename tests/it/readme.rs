@@ -1,13 +1,11 @@
 //! The README tells the truth: its commands are run, its outputs, tables and examples compared.
 //!
-//! `UPDATE_EXPECTED=1 cargo test --test readme` writes them.
+//! `UPDATE_EXPECTED=1 cargo test --test it readme::` writes them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod common;
-mod snapshot;
 
 use std::fs;
 
+use crate::snapshot::{check, root};
 use psp2falco::falco::{Event, RuleSet, Source, load};
 use psp2falco::psp::Field;
 use psp2falco::read;
@@ -15,7 +13,6 @@ use psp2falco::render::{self, AuditObject};
 use psp2falco::report;
 use psp2falco::restrictions;
 use serde_json::json;
-use snapshot::{check, root};
 
 const TUNING: &str = "fixtures/tuning/psp_tuning.yaml";
 const EVERY_FIELD: &str = "fixtures/psp/policies/every-field.yaml";
@@ -35,7 +32,7 @@ fn the_readme_is_up_to_date() {
     {
         text = with_outputs(&text);
     }
-    snapshot::report(&check(&path, &text).err().into_iter().collect::<Vec<_>>(), "readme");
+    crate::snapshot::report(&check(&path, &text).err().into_iter().collect::<Vec<_>>(), "readme");
 }
 
 /// `text` with what stands between two markers replaced.
@@ -70,7 +67,7 @@ fn limits() -> String {
 
 /// The size of some policies' rules, and the distinct fields that Falco extracts from one event at most.
 fn sizes() -> String {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let single = |id: &&String| {
         let spec = &recording.stored[*id]["spec"];
         spec["containers"].as_array().unwrap().len() == 1 && spec.get("initContainers").is_none()
@@ -264,7 +261,7 @@ fn the_list_of_what_is_not_evaluated_is_complete() {
         assert_eq!(reason(example).as_ref(), Some(wanted), "{example}");
     }
     // a row for every place in the code that refuses something
-    let code = include_str!("../src/falco/check.rs");
+    let code = include_str!("../../src/falco/check.rs");
     let places = code.matches("self.unmodelled = Some(").count()
         - code.matches("self.unmodelled = Some(reason.clone())").count();
     assert_eq!(rows.len(), places);
@@ -279,7 +276,7 @@ fn the_list_of_what_is_not_evaluated_is_complete() {
         .collect();
     let line = format!("The fields that no log holds: {}.\n", fields.join(", "));
     let old = text.lines().find(|line| line.starts_with("The fields that no log holds: ")).unwrap();
-    snapshot::report(
+    crate::snapshot::report(
         &check(&path, &text.replace(&format!("{old}\n"), &line)).err().into_iter().collect::<Vec<_>>(),
         "readme",
     );

@@ -8,21 +8,18 @@
     clippy::indexing_slicing
 )]
 
-mod common;
-mod snapshot;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::snapshot::root;
 use psp2falco::access::Access;
 use psp2falco::falco::{self, Event, RuleSet};
 use psp2falco::predict::{Prediction, predict};
 use psp2falco::read::{self, Inventory, Pod};
 use psp2falco::render::{self, Options, audit_rules};
 use serde_json::{Value, json};
-use snapshot::root;
 
 const CLUSTER: &str = "fixtures/cluster/cluster.yaml";
 
@@ -248,7 +245,7 @@ fn a_cluster_gives_its_expected_rules_and_exceptions() {
     let folder = root().join("fixtures/expected/cluster");
     let problems: Vec<String> = [("psp_audit_rules.yaml", rules), ("today.yaml", exceptions)]
         .iter()
-        .filter_map(|(name, text)| snapshot::check(&folder.join(name), text).err())
+        .filter_map(|(name, text)| crate::snapshot::check(&folder.join(name), text).err())
         .collect();
-    snapshot::report(&problems, "predict");
+    crate::snapshot::report(&problems, "predict");
 }

@@ -10,8 +10,6 @@
     clippy::indexing_slicing
 )]
 
-mod api;
-
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -19,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use api::{Bench, files, kubeconfig};
+use crate::api::{Bench, files, kubeconfig};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::client::Body;
@@ -200,7 +198,7 @@ fn readme_roles() -> Vec<Value> {
 
 /// The recorded policies, without what a server adds.
 fn policies() -> Vec<Value> {
-    let text = include_str!("data/api/raw-psp-list.json");
+    let text = include_str!("../data/api/raw-psp-list.json");
     let list: Value = serde_json::from_str(text).unwrap();
     let strip = |item: &Value| json!({"metadata": {"name": item["metadata"]["name"]}, "spec": item["spec"]});
     list["items"].as_array().unwrap().iter().map(strip).collect()

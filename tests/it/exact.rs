@@ -8,8 +8,6 @@
     clippy::indexing_slicing
 )]
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use psp2falco::falco::{self, Event, RuleSet};
@@ -49,7 +47,7 @@ fn verdict(rules: &RuleSet, line: &str) -> (Verdict, BTreeSet<String>) {
 
 #[test]
 fn every_recorded_verdict_and_field() {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let mut sets: BTreeMap<&str, RuleSet> = BTreeMap::new();
     for (id, located) in &recording.located {
         sets.insert(id, rules(std::slice::from_ref(located), &Options::default()).1);
@@ -57,7 +55,7 @@ fn every_recorded_verdict_and_field() {
     let mut wrong = Vec::new();
     for case in &recording.cases {
         let (verdict, fields) = verdict(&sets[case.policy.as_str()], &recording.events[&case.id]);
-        let fields: BTreeSet<String> = fields.iter().map(|f| common::group(f)).collect();
+        let fields: BTreeSet<String> = fields.iter().map(|f| crate::common::group(f)).collect();
         let verdict = format!("{verdict:?}").to_lowercase();
         if verdict != case.verdict || fields != case.fields {
             wrong.push(format!(
@@ -72,7 +70,7 @@ fn every_recorded_verdict_and_field() {
 
 #[test]
 fn events_in_turn_alert_as_they_do_alone() {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let names = |rules: Vec<&falco::Rule>| rules.iter().map(|rule| rule.name.clone()).collect::<Vec<_>>();
     for name in ["kubernetes-restricted", "every-field", "forty-ranges"] {
         let (_, rules) = rules(&[fixture(name)], &Options::default());
@@ -87,7 +85,7 @@ fn events_in_turn_alert_as_they_do_alone() {
 /// The same with all policies in one file, as an operator has them: no policy's rules disturb another's.
 #[test]
 fn policies_in_one_file_do_not_disturb_each_other() {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let all: Vec<Located> = recording.located.values().cloned().collect();
     let (_, set) = rules(&all, &Options::default());
     for case in recording.cases.iter().step_by(9) {
@@ -97,7 +95,7 @@ fn policies_in_one_file_do_not_disturb_each_other() {
             .alerts(&event)
             .iter()
             .filter_map(|a| a.name.strip_prefix(&own))
-            .map(|name| common::group(name.split('(').nth(1).unwrap().trim_end_matches(')')))
+            .map(|name| crate::common::group(name.split('(').nth(1).unwrap().trim_end_matches(')')))
             .collect();
         assert_eq!(alerts, case.fields, "{}", case.id);
     }
@@ -122,12 +120,12 @@ fn stores_a_pod(event: &Value) -> bool {
 
 #[test]
 fn every_way_to_make_a_pod_alerts_as_the_pod_deserves_and_nothing_else_does() {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let policies: Vec<&Located> = recording.located.values().step_by(7).collect();
     let mut judged = 0;
     for located in policies {
         let (_, set) = rules(std::slice::from_ref(located), &Options::default());
-        for line in common::lines("request-shapes.jsonl.gz") {
+        for line in crate::common::lines("request-shapes.jsonl.gz") {
             let shape: Value = serde_json::from_str(&line).unwrap();
             for event in shape["events"].as_array().unwrap() {
                 let line = event.to_string();
@@ -163,9 +161,11 @@ fn every_way_to_make_a_pod_alerts_as_the_pod_deserves_and_nothing_else_does() {
 /// Pods as Kubernetes 1.28, 1.31 and 1.37 store them, under every policy of the recordings.
 #[test]
 fn pods_of_newer_releases() {
-    let recording = common::Recording::load();
-    let events: Vec<Value> =
-        common::lines("newer.jsonl.gz").iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let recording = crate::common::Recording::load();
+    let events: Vec<Value> = crate::common::lines("newer.jsonl.gz")
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let (mut judged, mut wrong) = (0, BTreeSet::new());
     for located in recording.located.values().step_by(3) {
         let large = Options { max_containers: 25, max_volumes: 20, ..Options::default() };
@@ -197,7 +197,7 @@ fn pods_of_newer_releases() {
 
 #[test]
 fn a_log_without_response_objects_makes_noise() {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let (_, set) = rules(&[recording.located["a0000"].clone()], &Options::default());
     let mut event: Value = serde_json::from_str(&recording.events["a0000-000"]).unwrap();
     event.as_object_mut().unwrap().remove("responseObject");
@@ -218,7 +218,7 @@ fn a_log_with_keys_in_another_order_makes_noise() {
             other => other.clone(),
         }
     }
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let (_, set) = rules(&[recording.located["a0000"].clone()], &Options::default());
     let incomplete = "PSP Audit Event Incomplete".to_owned();
     for line in recording.events.values() {
@@ -252,8 +252,8 @@ fn a_pod_beyond_what_rules_can_number_makes_noise() {
         },
     });
     let few = Options { max_volumes: 2, ..Options::default() };
-    let (_, set) = rules(&[common::policy(&policy)], &few);
-    let recording = common::Recording::load();
+    let (_, set) = rules(&[crate::common::policy(&policy)], &few);
+    let recording = crate::common::Recording::load();
     let mut event: Value = serde_json::from_str(&recording.events["a0000-000"]).unwrap();
     let host =
         |n: usize| serde_json::json!({"name": format!("v{n}"), "hostPath": {"path": "/srv/x", "type": ""}});
@@ -271,7 +271,7 @@ fn a_pod_beyond_what_rules_can_number_makes_noise() {
 /// The cost that the README names: bytes of rules, and distinct fields extracted from one event.
 #[test]
 fn rules_are_short_and_cheap() {
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let single: Vec<&String> = recording
         .stored
         .iter()

@@ -1,6 +1,6 @@
 //! Whatever the rules and the log: the model of Falco refuses or answers, and does neither panic nor loop.
 //!
-//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test falco_properties` runs it again.
+//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test it falco_properties::` runs it again.
 #![allow(
     missing_docs,
     dead_code,
@@ -11,9 +11,7 @@
     clippy::print_stdout
 )]
 
-mod common;
-
-use common::random::{Random, seed};
+use crate::common::random::{Random, seed};
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -182,12 +180,12 @@ const CONDITION_SPICE: [&[u8]; 24] = [
 #[test]
 fn any_condition_is_refused_or_evaluated() {
     let (mut random, seed) = random();
-    let probes = common::lines("engine-probes.jsonl.gz");
+    let probes = crate::common::lines("engine-probes.jsonl.gz");
     let conditions: Vec<String> = probes[1..]
         .iter()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["condition"].as_str().unwrap().to_owned())
         .collect();
-    let line = common::lines("single/audit.jsonl.gz").remove(40);
+    let line = crate::common::lines("single/audit.jsonl.gz").remove(40);
     let event = Event::parse(line.as_bytes()).unwrap();
     let mut loaded = 0;
     for _ in 0..3000 {
@@ -302,7 +300,7 @@ fn any_log_is_judged_or_reported_the_same_on_all_threads() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("fixtures/expected/policies/every-field.yaml")).unwrap();
     let rules = load(&[Source { name: "r.yaml", text: &text }]).rules.unwrap();
-    let lines = common::lines("single/audit.jsonl.gz");
+    let lines = crate::common::lines("single/audit.jsonl.gz");
     let mut judged = 0;
     for _ in 0..250 {
         let mut log = Vec::new();

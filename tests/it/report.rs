@@ -1,22 +1,20 @@
 //! The reports: expected files for every format, their schemas, hostile manifests, and a real browser.
 //!
-//! `UPDATE_EXPECTED=1 cargo test --test report` writes the expected files. `PSP2FALCO_CHROMIUM=/usr/bin/chromium` has
+//! `UPDATE_EXPECTED=1 cargo test --test it report::` writes the expected files. `PSP2FALCO_CHROMIUM=/usr/bin/chromium` has
 //! that browser open the page.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
-
-mod snapshot;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::snapshot::{check, root};
 use psp2falco::read::{self, Inventory};
 use psp2falco::render::{self, AuditObject};
 use psp2falco::report::diff::{Diff, Tuning, compare};
 use psp2falco::report::{Format, Report};
 use serde_json::{Value, json};
-use snapshot::{check, root};
 
 /// What the expected reports are made of.
 const POLICIES: [&str; 4] =
@@ -76,7 +74,7 @@ fn every_format_gives_its_expected_file() {
             problems.extend(check(&path, &format.render(&request).unwrap()).err());
         }
     }
-    snapshot::report(&problems, "report");
+    crate::snapshot::report(&problems, "report");
 }
 
 #[test]

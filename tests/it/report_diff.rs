@@ -1,12 +1,10 @@
 //! "Matches more" and "matches fewer" are never contradicted: random edits of conditions, evaluated over recorded events.
 //!
-//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test report_diff` runs it again.
+//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test it report_diff::` runs it again.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
-use common::Recording;
-use common::random::Random;
+use crate::common::Recording;
+use crate::common::random::Random;
 use psp2falco::falco::{Event, Source, load};
 use psp2falco::render::{Options, audit_rules};
 use psp2falco::report::diff::{Diff, Matches, compare};

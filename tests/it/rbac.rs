@@ -1,6 +1,6 @@
 //! Several policies and RBAC at once: recorded worlds of a real API server, and random ones.
 //!
-//! A failure of a random one prints its seed; `PSP2FALCO_SEED=… cargo test --test rbac` runs it again.
+//! A failure of a random one prints its seed; `PSP2FALCO_SEED=… cargo test --test it rbac::` runs it again.
 #![allow(
     missing_docs,
     dead_code,
@@ -10,9 +10,7 @@
     clippy::indexing_slicing
 )]
 
-mod common;
-
-use common::random::{Random, seed};
+use crate::common::random::{Random, seed};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -119,19 +117,20 @@ impl World {
         flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_string(&mut text).unwrap();
         let inventory = read::read_text("objects.json", &text, &read::Options::default()).unwrap();
         let parse = |line: &String| serde_json::from_str::<Value>(line).unwrap();
-        let cases = common::lines(&format!("rbac/w{number}/cases.jsonl.gz")).iter().map(parse).collect();
+        let cases =
+            crate::common::lines(&format!("rbac/w{number}/cases.jsonl.gz")).iter().map(parse).collect();
         let named = |line: String| {
             (parse(&line)["responseObject"]["metadata"]["name"].as_str().unwrap().to_owned(), line)
         };
         let events =
-            common::lines(&format!("rbac/w{number}/audit.jsonl.gz")).into_iter().map(named).collect();
+            crate::common::lines(&format!("rbac/w{number}/audit.jsonl.gz")).into_iter().map(named).collect();
         Self { inventory, cases, events }
     }
 }
 
 /// What alerts say in the words of the recordings: verdict, fields, and the policy that admitted.
 fn verdict(alerts: &BTreeSet<String>) -> (&'static str, BTreeSet<String>, Option<&str>) {
-    let field = |name: &String| name.split('(').nth(1).map(|f| common::group(f.trim_end_matches(')')));
+    let field = |name: &String| name.split('(').nth(1).map(|f| crate::common::group(f.trim_end_matches(')')));
     let fields = alerts.iter().filter_map(field).collect();
     let has = |what: &str| alerts.iter().any(|a| a.contains(what));
     let policies: BTreeSet<&str> = alerts.iter().map(|a| a.split(' ').nth(1).unwrap()).collect();
@@ -375,7 +374,7 @@ fn rules_for_a_set_and_admission_agree() {
     let seed = seed();
     println!("PSP2FALCO_SEED={seed}");
     let mut random = Random(seed);
-    let recording = common::Recording::load();
+    let recording = crate::common::Recording::load();
     let all: Vec<&read::Located> = recording.located.values().collect();
     let lines: Vec<&String> = recording.events.values().collect();
     let (mut asked, mut kinds) = (0, BTreeMap::<&str, usize>::new());
@@ -432,7 +431,7 @@ fn rules_for_a_set_and_admission_agree() {
 
 /// A policy that refuses everything that the pods of the recordings do not all keep to.
 fn strict(name: &str) -> read::Located {
-    common::policy(&json!({
+    crate::common::policy(&json!({
         "apiVersion": "policy/v1beta1", "kind": "PodSecurityPolicy", "metadata": {"name": name},
         "spec": {
             "privileged": false, "volumes": ["*"],

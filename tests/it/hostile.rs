@@ -1,7 +1,7 @@
 //! Values that strangers propose stay values: whatever stands in a policy, the rules are those that were meant, every
 //! YAML reader sees the same ones, and a value matches itself and nothing else.
 //!
-//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test hostile` runs it again.
+//! A failure prints its seed; `PSP2FALCO_SEED=… cargo test --test it hostile::` runs it again.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -11,9 +11,7 @@
     clippy::print_stderr
 )]
 
-mod common;
-
-use common::random::{Random, seed};
+use crate::common::random::{Random, seed};
 
 use std::collections::BTreeSet;
 use std::io::Write as _;

@@ -8,14 +8,12 @@
     clippy::indexing_slicing
 )]
 
-mod api;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use api::{Bench, End, Reply, Request, Server, cluster, files, kubeconfig, listed, ok, reply, status};
+use crate::api::{Bench, End, Reply, Request, Server, cluster, files, kubeconfig, listed, ok, reply, status};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use psp2falco::read::cluster::resource::{

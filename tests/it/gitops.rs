@@ -1,16 +1,14 @@
 //! Rules as a step of a pipeline: `generate`, the wrappers, the KRM function, and the examples of all of them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod snapshot;
-
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::snapshot::{check, entries, files, report, root, updating};
 use psp2falco::config::{Config, SCHEMA};
 use serde_json::{Value, json};
-use snapshot::{check, entries, files, report, root, updating};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_psp2falco");

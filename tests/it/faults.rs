@@ -274,7 +274,7 @@ fn a_full_disk_leaves_the_old_file() {
     assert_eq!(names(&temp.path().join("out")), ["rules.yaml"]);
 }
 
-/// Needs the right to mount: `sudo -E cargo test --test faults -- --ignored full_file_system`.
+/// Needs the right to mount: `sudo -E cargo test --test it faults:: -- --ignored full_file_system`.
 #[test]
 #[ignore = "mounts a small file system"]
 fn a_full_file_system_leaves_the_old_file() {
@@ -569,7 +569,7 @@ fn archives_can_neither_climb_nor_burst() {
     assert_eq!(fs::read_to_string(temp.path().join("keep.yaml")).unwrap(), "kept");
 }
 
-/// Heavy: some GB of input, made and read. `cargo test --release --test faults -- --ignored --nocapture heavy`
+/// Heavy: some GB of input, made and read. `cargo test --release --test it faults:: -- --ignored --nocapture heavy`
 #[test]
 #[ignore = "some GB of input; run it in a release build"]
 fn heavy_input_is_refused_in_bounded_time_and_memory() {

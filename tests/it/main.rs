@@ -1,0 +1,33 @@
+//! Every test of the command and of the rules that it writes, in one binary: it links once, and recordings load once.
+//!
+//! A folder's or file's name is the filter that runs it alone: `cargo test --test it golden::`.
+
+mod admission;
+mod api;
+mod captures;
+mod cli;
+mod common;
+mod engine_probes;
+mod errors;
+mod errors_scan;
+mod exact;
+mod falco_properties;
+mod faults;
+mod gitops;
+mod golden;
+mod hostile;
+mod messages;
+mod pod_security;
+mod policy_validity;
+mod predict;
+mod properties;
+mod rbac;
+mod reader;
+mod readme;
+mod real_falco;
+mod report;
+mod report_diff;
+mod scan;
+mod scan_cluster;
+mod snapshot;
+mod voice;
