@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use events::{Repeated, recorded};
-use psp2falco::falco::{self, RuleSet};
+use falco_rules::{self as falco, RuleSet};
 use psp2falco::replay::Outcome;
 
 /// Rules that never alert, to show what reading and finding the pods costs.

@@ -1,13 +1,12 @@
 //! Carries Kubernetes PodSecurityPolicies over to Falco.
 //!
 //! `read` brings policies in, `psp` knows what they meant to the API server, `restrictions` and `render` turn
-//! them into rules, `falco` knows what the engine makes of those rules, and `write` puts them in place.
+//! them into rules, the crate `falco-rules` knows what Falco makes of those rules, and `write` puts them in place.
 
 pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod config;
-pub mod falco;
 pub mod findings;
 pub mod krm;
 pub mod predict;

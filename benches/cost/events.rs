@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use psp2falco::falco::{self, RuleSet};
+use falco_rules::{self as falco, RuleSet};
 use psp2falco::replay::{Format, Log, Matching, Options, Outcome, replay};
 use psp2falco::{read, render};
 

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
+use falco_rules::{Evaluator, Event, RuleSet, Source, load};
 use libfuzzer_sys::fuzz_target;
-use psp2falco::falco::{Evaluator, Event, RuleSet, Source, load};
 use psp2falco::replay::{Format, Log, Matching, Options, replay};
 
 static RULES: LazyLock<RuleSet> = LazyLock::new(|| {

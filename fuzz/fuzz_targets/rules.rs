@@ -2,9 +2,9 @@
 //! panic and no loop.
 #![no_main]
 
+use falco_rules::condition::parse;
+use falco_rules::{Event, Source, load};
 use libfuzzer_sys::fuzz_target;
-use psp2falco::falco::condition::parse;
-use psp2falco::falco::{Event, Source, load};
 
 const EVENT: &[u8] = include_bytes!("event.json");
 

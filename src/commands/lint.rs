@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Exit, read_rules};
 use crate::cli::{Lint, LintFormat};
-use crate::falco::{self, Finding, Severity};
+use falco_rules::{self as falco, Finding, Severity};
 
 /// The longest part of a line that is shown, in characters.
 const SHOWN: usize = 160;

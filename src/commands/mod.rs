@@ -22,12 +22,12 @@ use clap::Parser as _;
 use crate::access::Access;
 use crate::cli::{self, AuditObject, Cli, Command, Input, Output, Rules, Wrapper};
 use crate::config::Config;
-use crate::falco;
 use crate::predict::{self, Prediction};
 use crate::problem::{Problem, cut, printable};
 use crate::read::{self, Inventory};
 use crate::render::{self, Layer, Rendered};
 use crate::{report, wrap, write};
+use falco_rules as falco;
 
 /// Name of the audit rules in a folder.
 pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";

@@ -12,10 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{AUDIT_RULES, Exit, make, read_input, read_rules};
 use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
-use crate::falco::{self, RuleSet, Severity};
 use crate::read;
 use crate::render::Layer;
 use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
+use falco_rules::{self as falco, RuleSet, Severity};
 
 /// Replays audit logs through the rules of policies and rules files.
 pub(super) fn run(args: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {

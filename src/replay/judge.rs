@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::input::{Batch, Cost, Trouble};
 use super::{Format, MAX_TROUBLES, Matching, Options};
-use crate::falco::{ENGINE_EVENT_LIMIT, Evaluator, Event, EventError, Rule, RuleSet};
+use falco_rules::{ENGINE_EVENT_LIMIT, Evaluator, Event, EventError, Rule, RuleSet};
 
 /// The longest name of a user, pod or namespace that a summary keeps, in characters.
 const MAX_NAME: usize = 253;
@@ -169,7 +169,7 @@ fn describe(error: &EventError, text: &[u8]) -> String {
     }
 }
 
-fn error_in_json(error: &crate::falco::JsonError, text: &[u8]) -> String {
+fn error_in_json(error: &falco_rules::JsonError, text: &[u8]) -> String {
     let blanks = text.len() - text.trim_ascii_start().len();
     format!("no valid JSON: {} at column {}", error.message, error.offset + blanks + 1)
 }
@@ -186,7 +186,7 @@ fn name(value: &[u8]) -> String {
 /// An alert as Falco writes it with `json_output: true`, less the host's name.
 fn write_alert(rule: &Rule, event: &Event<'_>, out: &mut Vec<u8>) {
     let nanoseconds = event.nanoseconds();
-    let clock = |separator| crate::falco::time_text(nanoseconds, separator);
+    let clock = |separator| falco_rules::time_text(nanoseconds, separator);
     let mut alert = Map::new();
     let text = format!("{}: {} {}", clock(None), rule.priority.name(), rule.render_output(event));
     alert.insert("output".into(), text.into());

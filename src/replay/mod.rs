@@ -17,7 +17,7 @@ use anyhow::Result;
 pub use input::{Batch, Batches, Cost, Log, MAX_LINE, Trouble};
 pub use summary::Summary;
 
-use crate::falco::RuleSet;
+use falco_rules::RuleSet;
 use judge::{Judge, Judged};
 
 /// How many of the lines that cannot be read are shown.
@@ -64,7 +64,7 @@ pub struct Outcome {
     pub events: u64,
     /// Alerts.
     pub alerts: u64,
-    /// Events above [`crate::falco::ENGINE_EVENT_LIMIT`].
+    /// Events above [`falco_rules::ENGINE_EVENT_LIMIT`].
     pub oversized: u64,
     /// Lines that could not be read.
     pub bad_lines: u64,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::judge::Hit;
-use crate::falco::{Priority, RuleSet, time_text};
+use falco_rules::{Priority, RuleSet, time_text};
 
 /// How many different pods of a rule are told apart.
 const MAX_PODS: usize = 10_000;

@@ -8,10 +8,12 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     // the default has the first word (`mutateContainer`)
     let filled = policy.spec.default_allow_privilege_escalation.or((!allowed).then_some(false));
     let runtime = match (allowed, root_allowed(policy)) {
-        (true, _) => Sight::undetectable("pods may ask for it, and the kernel's events do not show which did"),
-        (false, true) => {
-            Sight::undetectable("root is allowed, and Falco does not know who a process was before it became root")
+        (true, _) => {
+            Sight::undetectable("pods may ask for it, and the kernel's events do not show which did")
         }
+        (false, true) => Sight::undetectable(
+            "root is allowed, and Falco does not know who a process was before it became root",
+        ),
         (false, false) => Sight::approximate(
             true,
             "process that becomes root by a set-id program or call",

@@ -28,8 +28,11 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         spec.allowed_capabilities.iter().chain(&spec.default_add_capabilities).cloned().collect();
     names.sort();
     names.dedup();
-    let sentence =
-        if names.is_empty() { "container that adds a capability".to_owned() } else { format!("container that adds a capability other than {}", listed(&names)) };
+    let sentence = if names.is_empty() {
+        "container that adds a capability".to_owned()
+    } else {
+        format!("container that adds a capability other than {}", listed(&names))
+    };
     // nothing is out of bounds for who may add all
     let bounded = !any && !names.iter().any(|n| n == "ALL");
     let own = DEFAULT.map(str::to_owned);

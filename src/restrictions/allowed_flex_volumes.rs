@@ -8,7 +8,8 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let type_allowed = policy.spec.volumes.iter().any(|t| t == "*" || t == "flexVolume");
     let value = if drivers.is_empty() { "any".to_owned() } else { listed(drivers) };
     // the kubelet's folder for a driver; driver names hold one slash at most
-    let folders: Vec<String> = drivers.iter().filter(|d| one_line(d)).map(|d| format!("{}/", d.replace('/', "~"))).collect();
+    let folders: Vec<String> =
+        drivers.iter().filter(|d| one_line(d)).map(|d| format!("{}/", d.replace('/', "~"))).collect();
     let mapped = Mapped::value(value)
         .runtime(
             Sight::approximate(
@@ -18,7 +19,10 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             )
             .with("folders", std::iter::once("kubernetes.io~".to_owned()).chain(folders).collect::<Vec<_>>()),
         )
-        .refuses(type_allowed && !drivers.is_empty(), format!("FlexVolume driver other than {}", listed(drivers)))
+        .refuses(
+            type_allowed && !drivers.is_empty(),
+            format!("FlexVolume driver other than {}", listed(drivers)),
+        )
         .with("drivers", whole_strings(drivers.iter().map(String::as_str)));
     if type_allowed { mapped } else { mapped.note("flexVolume is no allowed volume type: see volumes") }
 }

@@ -41,7 +41,8 @@ fn mounts(policy: &Policy, restricted: bool, words: &[String]) -> Sight {
     let root = |p: &&HostPath| p.path_prefix.trim_end_matches('/').is_empty();
     // at or below: as a mount's source, without its first slash, up to the colon after it
     let within = |read_only: bool| -> Vec<String> {
-        let prefixes = paths.iter().filter(|p| read_only || !p.read_only).map(|p| p.path_prefix.trim_matches('/'));
+        let prefixes =
+            paths.iter().filter(|p| read_only || !p.read_only).map(|p| p.path_prefix.trim_matches('/'));
         let writable = prefixes.filter(|p| !p.is_empty() && one_line(p));
         writable.flat_map(|p| [format!("{p}/"), format!("{p}:")]).collect()
     };

@@ -12,8 +12,13 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     accepted.extend(SAFE.map(|name| format!("{name}\"")));
     // what is forbidden is the other field's, even where it is also unsafe
     accepted.extend(patterns(&spec.forbidden_sysctls));
-    let written: Vec<String> =
-        spec.allowed_unsafe_sysctls.iter().chain(&spec.forbidden_sysctls).cloned().chain(SAFE.map(str::to_owned)).collect();
+    let written: Vec<String> = spec
+        .allowed_unsafe_sysctls
+        .iter()
+        .chain(&spec.forbidden_sysctls)
+        .cloned()
+        .chain(SAFE.map(str::to_owned))
+        .collect();
     let forbidden_all = spec.forbidden_sysctls.iter().any(|s| s == "*");
     Mapped::value(if any { "any".to_owned() } else { listed(&spec.allowed_unsafe_sysctls) })
         .refuses(!any && !forbidden_all, "unsafe sysctl that the policy does not allow")

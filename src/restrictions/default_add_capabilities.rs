@@ -6,7 +6,10 @@ use crate::psp::Policy;
 pub(super) fn map(policy: &Policy) -> Mapped {
     let names = &policy.spec.default_add_capabilities;
     Mapped::value(listed(names))
-        .corrects(!names.is_empty(), format!("container that neither adds nor drops {}, which the policy added", listed(names)))
+        .corrects(
+            !names.is_empty(),
+            format!("container that neither adds nor drops {}, which the policy added", listed(names)),
+        )
         .runtime(Sight::undetectable("a process without a capability may never have been given it"))
         .with("names", names.clone())
 }

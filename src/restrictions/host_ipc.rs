@@ -5,6 +5,7 @@ use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.host_ipc;
-    Mapped::value(allowed_or_not(allowed)).refuses(!allowed, "pod sharing the node's IPC")
+    Mapped::value(allowed_or_not(allowed))
+        .refuses(!allowed, "pod sharing the node's IPC")
         .runtime(Sight::exact(!allowed, "container sharing the node's IPC"))
 }

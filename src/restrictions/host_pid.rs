@@ -5,6 +5,7 @@ use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.host_pid;
-    Mapped::value(allowed_or_not(allowed)).refuses(!allowed, "pod sharing the node's process IDs")
+    Mapped::value(allowed_or_not(allowed))
+        .refuses(!allowed, "pod sharing the node's process IDs")
         .runtime(Sight::exact(!allowed, "container sharing the node's process IDs"))
 }

@@ -7,10 +7,16 @@ use crate::render::pattern::MAX_PORT;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     // the API server checks these ranges nowhere: a reversed one allows nothing
-    let usable: Vec<Range> =
-        policy.spec.host_ports.iter().copied().filter(|r| r.min <= r.max && r.max > 0 && r.min <= MAX_PORT).collect();
+    let usable: Vec<Range> = policy
+        .spec
+        .host_ports
+        .iter()
+        .copied()
+        .filter(|r| r.min <= r.max && r.max > 0 && r.min <= MAX_PORT)
+        .collect();
     let allowed = ranges_listed(&policy.spec.host_ports);
-    let sentence = if usable.is_empty() { "host port in use".into() } else { format!("host port outside {allowed}") };
+    let sentence =
+        if usable.is_empty() { "host port in use".into() } else { format!("host port outside {allowed}") };
     Mapped::value(allowed.clone())
         .runtime(
             Sight::approximate(

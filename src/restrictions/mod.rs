@@ -2,50 +2,69 @@
 //!
 //! One file a field. The words here are Kubernetes' own; how Falco is told stands in `templates/`.
 
+mod allow_privilege_escalation;
+mod allowed_capabilities;
+mod allowed_csi_drivers;
+mod allowed_flex_volumes;
+mod allowed_host_paths;
+mod allowed_proc_mount_types;
+mod allowed_unsafe_sysctls;
+mod apparmor;
+mod default_add_capabilities;
+mod default_allow_privilege_escalation;
+mod forbidden_sysctls;
+mod fs_group;
+mod host_ipc;
+mod host_network;
+mod host_pid;
+mod host_ports;
+mod privileged;
+mod read_only_root_filesystem;
+mod required_drop_capabilities;
+mod run_as_group;
+mod run_as_user;
+mod runtime_class;
+mod se_linux;
+mod seccomp;
+mod supplemental_groups;
+mod volumes;
+
 use serde_json::{Map, Value};
 
 use crate::psp::policy::{IdRule, IdStrategy, Range};
 use crate::psp::{Field, Policy};
 use crate::render::pattern::json_text;
 
-macro_rules! restrictions {
-    ($($variant:ident $module:ident),+ $(,)?) => {
-        $(mod $module;)+
-
-        /// What `policy` says in `field`.
-        pub fn map(field: Field, policy: &Policy) -> Mapped {
-            match field { $(Field::$variant => $module::map(policy)),+ }
-        }
-    };
-}
-
-restrictions! {
-    Privileged privileged,
-    DefaultAddCapabilities default_add_capabilities,
-    RequiredDropCapabilities required_drop_capabilities,
-    AllowedCapabilities allowed_capabilities,
-    Volumes volumes,
-    HostNetwork host_network,
-    HostPorts host_ports,
-    HostPid host_pid,
-    HostIpc host_ipc,
-    SeLinux se_linux,
-    RunAsUser run_as_user,
-    RunAsGroup run_as_group,
-    SupplementalGroups supplemental_groups,
-    FsGroup fs_group,
-    ReadOnlyRootFilesystem read_only_root_filesystem,
-    DefaultAllowPrivilegeEscalation default_allow_privilege_escalation,
-    AllowPrivilegeEscalation allow_privilege_escalation,
-    AllowedHostPaths allowed_host_paths,
-    AllowedFlexVolumes allowed_flex_volumes,
-    AllowedCsiDrivers allowed_csi_drivers,
-    AllowedUnsafeSysctls allowed_unsafe_sysctls,
-    ForbiddenSysctls forbidden_sysctls,
-    AllowedProcMountTypes allowed_proc_mount_types,
-    RuntimeClass runtime_class,
-    Seccomp seccomp,
-    AppArmor apparmor,
+/// What `policy` says in `field`.
+pub fn map(field: Field, policy: &Policy) -> Mapped {
+    match field {
+        Field::Privileged => privileged::map(policy),
+        Field::DefaultAddCapabilities => default_add_capabilities::map(policy),
+        Field::RequiredDropCapabilities => required_drop_capabilities::map(policy),
+        Field::AllowedCapabilities => allowed_capabilities::map(policy),
+        Field::Volumes => volumes::map(policy),
+        Field::HostNetwork => host_network::map(policy),
+        Field::HostPorts => host_ports::map(policy),
+        Field::HostPid => host_pid::map(policy),
+        Field::HostIpc => host_ipc::map(policy),
+        Field::SeLinux => se_linux::map(policy),
+        Field::RunAsUser => run_as_user::map(policy),
+        Field::RunAsGroup => run_as_group::map(policy),
+        Field::SupplementalGroups => supplemental_groups::map(policy),
+        Field::FsGroup => fs_group::map(policy),
+        Field::ReadOnlyRootFilesystem => read_only_root_filesystem::map(policy),
+        Field::DefaultAllowPrivilegeEscalation => default_allow_privilege_escalation::map(policy),
+        Field::AllowPrivilegeEscalation => allow_privilege_escalation::map(policy),
+        Field::AllowedHostPaths => allowed_host_paths::map(policy),
+        Field::AllowedFlexVolumes => allowed_flex_volumes::map(policy),
+        Field::AllowedCsiDrivers => allowed_csi_drivers::map(policy),
+        Field::AllowedUnsafeSysctls => allowed_unsafe_sysctls::map(policy),
+        Field::ForbiddenSysctls => forbidden_sysctls::map(policy),
+        Field::AllowedProcMountTypes => allowed_proc_mount_types::map(policy),
+        Field::RuntimeClass => runtime_class::map(policy),
+        Field::Seccomp => seccomp::map(policy),
+        Field::AppArmor => apparmor::map(policy),
+    }
 }
 
 /// What a policy says in one field.

@@ -5,6 +5,7 @@ use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.privileged;
-    Mapped::value(allowed_or_not(allowed)).refuses(!allowed, "privileged container")
+    Mapped::value(allowed_or_not(allowed))
+        .refuses(!allowed, "privileged container")
         .runtime(Sight::exact(!allowed, "privileged container"))
 }

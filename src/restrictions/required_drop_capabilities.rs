@@ -20,7 +20,10 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         )
     };
     Mapped::value(listed(names))
-        .corrects(!names.is_empty(), format!("container that does not drop {}, which the policy dropped", listed(names)))
+        .corrects(
+            !names.is_empty(),
+            format!("container that does not drop {}, which the policy dropped", listed(names)),
+        )
         .runtime(runtime.with("all", all).with("back", back).with("names", dropped))
         .with("names", names.clone())
 }

@@ -6,8 +6,7 @@ use crate::psp::policy::IdRule;
 use crate::render::pattern::MAX_ID;
 
 /// What Falco's ids are.
-const NODE_S_ID: &str =
-    "a process may change its id after admission, and under hostUsers: false the node's ids are not the pod's";
+const NODE_S_ID: &str = "a process may change its id after admission, and under hostUsers: false the node's ids are not the pod's";
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let strategy = &policy.spec.run_as_user;

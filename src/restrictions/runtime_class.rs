@@ -11,7 +11,10 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let value = if default.is_empty() { allowed.clone() } else { format!("{allowed}; default {default}") };
     Mapped::value(value)
         .refuses(!any, format!("runtime class other than {allowed}"))
-        .corrects(class.default.is_some(), format!("runtimeClassName unset, which the policy set to {default}"))
+        .corrects(
+            class.default.is_some(),
+            format!("runtimeClassName unset, which the policy set to {default}"),
+        )
         .runtime(Sight::undetectable("the containers' metadata does not name the class"))
         .with("names", class.allowed.clone())
 }

@@ -20,7 +20,8 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         .runtime(Sight::undetectable("Falco has no field for a process's SELinux label"));
     let (lead, comma) = lead(options);
     let level = json_text(&options.level);
-    let categories: Vec<&str> = level.split_once(':').map(|(_, c)| c.split(',').collect()).unwrap_or_default();
+    let categories: Vec<&str> =
+        level.split_once(':').map(|(_, c)| c.split(',').collect()).unwrap_or_default();
     if options.level.is_empty() {
         return mapped.with("options", vec![format!("{lead}}}")]);
     }
@@ -36,17 +37,22 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             .with("categories", categories);
     }
     let orders = match level.split_once(':') {
-        Some((sensitivity, _)) => {
-            orders(&categories).into_iter().map(|c| format!("{lead}{sensitivity}:{}\"}}", c.join(","))).collect()
-        }
+        Some((sensitivity, _)) => orders(&categories)
+            .into_iter()
+            .map(|c| format!("{lead}{sensitivity}:{}\"}}", c.join(",")))
+            .collect(),
         None => vec![format!("{lead}{level}\"}}")],
     };
     mapped.with("options", orders)
 }
 
 fn words(options: &SeLinuxOptions) -> String {
-    let parts =
-        [("user", &options.user), ("role", &options.role), ("type", &options.type_), ("level", &options.level)];
+    let parts = [
+        ("user", &options.user),
+        ("role", &options.role),
+        ("type", &options.type_),
+        ("level", &options.level),
+    ];
     let set: Vec<String> =
         parts.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k}={v}")).collect();
     if set.is_empty() { "none".to_owned() } else { set.join(" ") }

@@ -14,11 +14,11 @@ use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use crate::falco::yaml;
 use crate::problem::quote;
 use crate::psp::validity;
 use crate::read::documents;
 use emit::{emit, fits_block};
+use falco_rules::yaml;
 
 /// What a rules file is put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic")]
 
-use psp2falco::falco::condition::{Expr, parse, quote};
-use psp2falco::falco::{Event, Severity, Source, load};
+use falco_rules::condition::{Expr, parse, quote};
+use falco_rules::{Event, Severity, Source, load};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -219,10 +219,7 @@ fn quoted_values_come_back_and_match_themselves() {
         let Ok(Expr::Check(check)) = parse(&format!("jevt.value[/v] = {}", quote(&value))) else {
             panic!("{value:?}")
         };
-        assert!(
-            matches!(&check.right, psp2falco::falco::condition::Rhs::Value(v) if *v == value),
-            "{value:?}"
-        );
+        assert!(matches!(&check.right, falco_rules::condition::Rhs::Value(v) if *v == value), "{value:?}");
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use psp2falco::falco::{self, Event, RuleSet};
+use falco_rules::{self as falco, Event, RuleSet};
 use psp2falco::psp::admission::{Verdict, judge};
 use psp2falco::read::Located;
 use psp2falco::render::{Options, audit_rules};

@@ -17,8 +17,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use psp2falco::falco::condition::parse;
-use psp2falco::falco::{Event, Rule, RuleSet, Source, load};
+use falco_rules::condition::parse;
+use falco_rules::{Event, Rule, RuleSet, Source, load};
 use psp2falco::replay::{Format, Log, Matching, Options, Outcome, replay};
 use serde_json::Value;
 

@@ -413,10 +413,10 @@ fn every_policy_s_rules_come_out_of_every_wrapper_as_they_went_in() {
     // what Falco reads of them is the same
     let text = serde_json::to_string(items).unwrap();
     let load = |text: &str| {
-        let loaded = psp2falco::falco::load(&[psp2falco::falco::Source { name: "r", text }]);
+        let loaded = falco_rules::load(&[falco_rules::Source { name: "r", text }]);
         assert!(loaded.findings.is_empty(), "{:?}", loaded.findings);
         let rules = loaded.rules.unwrap();
-        let read = |rule: &psp2falco::falco::Rule| {
+        let read = |rule: &falco_rules::Rule| {
             format!(
                 "{:?}",
                 (&rule.name, &rule.condition, &rule.output, rule.priority, &rule.tags, rule.enabled)

@@ -17,9 +17,9 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use falco_rules::{self as falco, Event, RuleSet};
 use psp2falco::access::Access;
 use psp2falco::cli::ReportFormat;
-use psp2falco::falco::{self, Event, RuleSet};
 use psp2falco::psp::admission::{Verdict, judge};
 use psp2falco::read::{Inventory, Located, Options, read_text};
 use psp2falco::render::{self, AuditObject, audit_rules};

@@ -296,7 +296,7 @@ fn levels_break_nothing_unsaid_and_cover_what_they_are_said_to() {
         }
     }
     let (mut broken, mut covered, mut levels) = (0, 0, BTreeSet::new());
-    for (i, policy) in policies(&recording).iter().enumerate() {
+    for (i, policy) in policies(recording).iter().enumerate() {
         let Some(standing) = standing(policy) else { continue };
         levels.insert(standing.level);
         let said: Vec<&str> = standing

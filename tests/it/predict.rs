@@ -14,8 +14,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::snapshot::root;
+use falco_rules::{self as falco, Event, RuleSet};
 use psp2falco::access::Access;
-use psp2falco::falco::{self, Event, RuleSet};
 use psp2falco::predict::{Prediction, predict};
 use psp2falco::read::{self, Inventory, Pod};
 use psp2falco::render::{self, Options, audit_rules};

@@ -14,7 +14,7 @@ use crate::common::random::{Random, seed};
 
 use std::collections::BTreeSet;
 
-use psp2falco::falco::{self, Event};
+use falco_rules::{self as falco, Event};
 use psp2falco::psp::admission::{Verdict, judge};
 use psp2falco::psp::validity::unusable;
 use psp2falco::psp::{Field, Policy, union};

@@ -15,8 +15,8 @@ use crate::common::random::{Random, seed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
+use falco_rules::{self as falco, Event, RuleSet};
 use psp2falco::access::{self, Access, Request};
-use psp2falco::falco::{self, Event, RuleSet};
 use psp2falco::psp::Policy;
 use psp2falco::psp::set::{Decision, decide};
 use psp2falco::read::{self, Inventory};

@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::snapshot::{check, root};
-use psp2falco::falco::{Event, RuleSet, Source, load};
+use falco_rules::{Event, RuleSet, Source, load};
 use psp2falco::psp::Field;
 use psp2falco::read;
 use psp2falco::render::{self, AuditObject};
@@ -261,19 +261,16 @@ fn the_list_of_what_is_not_evaluated_is_complete() {
         assert_eq!(reason(example).as_ref(), Some(wanted), "{example}");
     }
     // a row for every place in the code that refuses something
-    let code = include_str!("../../src/falco/check.rs");
+    let code = include_str!("../../crates/falco-rules/src/check.rs");
     let places = code.matches("self.unmodelled = Some(").count()
         - code.matches("self.unmodelled = Some(reason.clone())").count();
     assert_eq!(rows.len(), places);
-    let unread = |field: &&psp2falco::falco::catalog::FieldInfo| {
+    let unread = |field: &&falco_rules::catalog::FieldInfo| {
         let argument = if field.argument.is_some_and(|a| a.required) { "[1]" } else { "" };
         field.sources.contains(&"k8s_audit") && reason(&format!("{}{argument} exists", field.name)).is_some()
     };
-    let fields: Vec<String> = psp2falco::falco::catalog::catalog()
-        .fields()
-        .filter(unread)
-        .map(|f| format!("`{}`", f.name))
-        .collect();
+    let fields: Vec<String> =
+        falco_rules::catalog::catalog().fields().filter(unread).map(|f| format!("`{}`", f.name)).collect();
     let line = format!("The fields that no log holds: {}.\n", fields.join(", "));
     let old = text.lines().find(|line| line.starts_with("The fields that no log holds: ")).unwrap();
     crate::snapshot::report(

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use psp2falco::falco::{Event, Source, load};
+use falco_rules::{Event, Source, load};
 use psp2falco::render::{self, Options};
 use psp2falco::replay::{self, Format, Log, Matching};
 use serde_json::Value;

@@ -5,7 +5,7 @@
 
 use crate::common::Recording;
 use crate::common::random::Random;
-use psp2falco::falco::{Event, Source, load};
+use falco_rules::{Event, Source, load};
 use psp2falco::render::{Options, audit_rules};
 use psp2falco::report::diff::{Diff, Matches, compare};
 
@@ -180,7 +180,7 @@ fn events(recording: &Recording, step: usize) -> Vec<&str> {
 #[test]
 fn what_random_edits_are_said_to_do_they_do() {
     let recording = Recording::load();
-    let events = events(&recording, 9);
+    let events = events(recording, 9);
     let given = std::env::var("PSP2FALCO_SEED").ok().map(|s| s.parse::<u64>().unwrap());
     let mut decided = [0; 4];
     for seed in given.map_or(0..300, |seed| seed..seed + 1) {
@@ -210,7 +210,7 @@ fn what_random_edits_are_said_to_do_they_do() {
 #[test]
 fn what_is_said_of_other_policies_rules_is_so() {
     let recording = Recording::load();
-    let events = events(&recording, 12);
+    let events = events(recording, 12);
     let made: Vec<(String, Matched)> = recording
         .located
         .values()

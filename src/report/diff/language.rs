@@ -10,8 +10,8 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, MatchKind};
 
-use crate::falco::condition::{Check, Modifier, Op, Rhs};
-use crate::falco::outline::pattern;
+use falco_rules::condition::{Check, Modifier, Op, Rhs};
+use falco_rules::outline::pattern;
 
 type Dfa = dense::DFA<Vec<u32>>;
 
@@ -123,7 +123,7 @@ fn representatives(all: &[&Dfa]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::falco::condition::{Expr, parse};
+    use falco_rules::condition::{Expr, parse};
 
     fn language(languages: &Languages, check: &str) -> Rc<Dfa> {
         let Expr::Check(check) = parse(check).unwrap() else { panic!("{check}") };

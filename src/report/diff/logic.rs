@@ -10,9 +10,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
 use super::language::{Languages, is_empty};
-use crate::falco::catalog::catalog;
-use crate::falco::condition::{Check, Expr, Op, Operand, Rhs};
-use crate::falco::outline::Outline;
+use falco_rules::catalog::catalog;
+use falco_rules::condition::{Check, Expr, Op, Operand, Rhs};
+use falco_rules::outline::Outline;
 
 /// The most steps for one proof.
 const MAX_STEPS: usize = 5_000;

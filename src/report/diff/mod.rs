@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::model::Spot;
-use crate::falco::outline::{Outline, RuleOutline, items, outline};
-use crate::falco::{Severity, Source, load};
+use falco_rules::outline::{Outline, RuleOutline, items, outline};
+use falco_rules::{Severity, Source, load};
 use logic::{Logic, Which};
 pub use unified::unified;
 

@@ -11,7 +11,7 @@
 //! - [`RuleSet`] says which rules alert on an event, and [`Rule`] renders the alert.
 //!
 //! ```
-//! use psp2falco::falco::{Event, Source, load};
+//! use falco_rules::{Event, Source, load};
 //!
 //! let text = r#"
 //! - rule: Pod created
@@ -54,7 +54,7 @@ mod rules;
 mod versions;
 mod warnings;
 mod words;
-pub(crate) mod yaml;
+pub mod yaml;
 
 pub use eval::Extractions;
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};

@@ -9,64 +9,83 @@ use std::rc::Rc;
 
 /// A place in a file: byte offset, and line and column counted from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) offset: usize,
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+pub struct Place {
+    /// Bytes before it.
+    pub offset: usize,
+    /// Its line, from 1.
+    pub line: usize,
+    /// Its column in characters, from 1.
+    pub column: usize,
 }
 
 /// A YAML value.
 #[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) data: Data,
-    pub(crate) place: Place,
+pub struct Node {
+    /// What it holds.
+    pub data: Data,
+    /// Where it starts.
+    pub place: Place,
 }
 
+/// What a YAML value holds.
 #[derive(Debug)]
-pub(crate) enum Data {
+pub enum Data {
+    /// Nothing: empty, `~` or `null`.
     Null,
+    /// A text, a number or a Boolean: each is text to Falco.
     Scalar(String, Style),
+    /// A list.
     Sequence(Vec<Rc<Node>>),
+    /// Keys and values, in the order in which they are written; a key may occur twice.
     Mapping(Vec<(Rc<Node>, Rc<Node>)>),
 }
 
 /// How a scalar is written, as far as it matters for finding a place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+pub enum Style {
+    /// Without quotes.
     Plain,
+    /// In single quotes.
     SingleQuoted,
+    /// In double quotes.
     DoubleQuoted,
+    /// A block after `|` or `>`.
     Block,
 }
 
 /// Why a text is no YAML.
 #[derive(Debug)]
-pub(crate) struct YamlError {
-    pub(crate) message: String,
-    pub(crate) place: Place,
+pub struct YamlError {
+    /// What the YAML library says.
+    pub message: String,
+    /// Where it stopped.
+    pub place: Place,
 }
 
 impl Node {
-    pub(crate) fn is_null(&self) -> bool {
+    /// Is there nothing?
+    pub fn is_null(&self) -> bool {
         matches!(self.data, Data::Null)
     }
 
     /// A scalar's text; nothing reads as the empty text.
-    pub(crate) fn scalar(&self) -> Option<&str> {
+    pub fn scalar(&self) -> Option<&str> {
         match &self.data {
             Data::Scalar(text, _) => Some(text),
             _ => None,
         }
     }
 
-    pub(crate) fn sequence(&self) -> Option<&[Rc<Self>]> {
+    /// The items of a list.
+    pub fn sequence(&self) -> Option<&[Rc<Self>]> {
         match &self.data {
             Data::Sequence(items) => Some(items),
             _ => None,
         }
     }
 
-    pub(crate) fn mapping(&self) -> Option<&[(Rc<Self>, Rc<Self>)]> {
+    /// The keys and values of a mapping.
+    pub fn mapping(&self) -> Option<&[(Rc<Self>, Rc<Self>)]> {
         match &self.data {
             Data::Mapping(pairs) => Some(pairs),
             _ => None,
@@ -74,19 +93,19 @@ impl Node {
     }
 
     /// The value under `key`; the first one where a key stands twice.
-    pub(crate) fn get(&self, key: &str) -> Option<&Rc<Self>> {
+    pub fn get(&self, key: &str) -> Option<&Rc<Self>> {
         self.mapping()?.iter().find(|(k, _)| k.scalar() == Some(key)).map(|(_, v)| v)
     }
 
     /// The first key with this text.
-    pub(crate) fn key(&self, key: &str) -> Option<&Rc<Self>> {
+    pub fn key(&self, key: &str) -> Option<&Rc<Self>> {
         self.mapping()?.iter().map(|(k, _)| k).find(|k| k.scalar() == Some(key))
     }
 
     /// Where the byte at `offset` of a scalar's text stands in the file's `source`.
     ///
     /// Blanks and line ends are told apart by the YAML, so only what is not blank is counted.
-    pub(crate) fn place_within(&self, source: &str, offset: usize) -> Place {
+    pub fn place_within(&self, source: &str, offset: usize) -> Place {
         let Data::Scalar(text, style) = &self.data else { return self.place };
         let before = text.get(..offset).unwrap_or(text);
         let wanted = before.chars().filter(|c| !c.is_whitespace()).count();
@@ -135,7 +154,7 @@ fn advance(place: &mut Place, c: char) {
 }
 
 /// Reads every document of a text.
-pub(crate) fn documents(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+pub fn documents(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     let mut builder = Builder { text, ..Builder::default() };
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -254,7 +273,7 @@ fn scalar(text: String, style: ScalarStyle, tagged: bool) -> Data {
 }
 
 /// A Boolean as Falco's YAML library reads one.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
+pub fn boolean(text: &str) -> Option<bool> {
     let first_upper = |word: &str| {
         let mut chars = word.chars();
         chars.next().map(|c| c.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
