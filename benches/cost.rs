@@ -16,9 +16,9 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use psp_admission::Field;
 use psp2falco::access::Access;
 use psp2falco::predict::Predictor;
-use psp2falco::psp::Field;
 use psp2falco::read::{Inventory, Options, read_text};
 use psp2falco::{commands, render, restrictions};
 

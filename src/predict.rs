@@ -2,18 +2,18 @@
 //! rules.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher};
 use std::rc::Rc;
 
+use psp_admission::pod::{List, Pod};
+use psp_admission::scope::{IMAGES, NAMESPACES};
+use psp_admission::{Decision, Field, Judgement, Policy, Verdict, changes_under_all, choose, judge};
 use serde_json::Value;
 
 use crate::access::{self, Access, Request};
-use crate::psp::admission::{Judgement, Verdict, judge};
-use crate::psp::set::{Decision, changes_under_all, choose};
 use crate::psp::validity::unusable;
-use crate::psp::{Field, Policy};
 use crate::read::Inventory;
-use crate::render::{IMAGES, NAMESPACES, Options, in_scope, in_scope_of_all};
+use crate::render::{Options, in_scope, in_scope_of_all};
 
 /// What owns pods: the object that a person would change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,7 +135,7 @@ pub struct Predictor<'p> {
     /// Whether a policy's rules are narrowed, so that each pod is asked.
     narrowed: bool,
     /// Judgements by what admission saw of a pod.
-    judged: HashMap<String, Rc<Vec<Judgement>>>,
+    judged: HashMap<Seen, Rc<Vec<Judgement>>>,
     /// The alerts on pods alike in both, and in whether every policy changes them; where no policy is narrowed.
     known: HashMap<Alike, Rc<Vec<Alert<'p>>>>,
     /// Which policies may be used, by requester, namespace and service account.
@@ -241,7 +241,7 @@ impl<'p> Predictor<'p> {
             return alerts;
         };
         let judged = judged.zip(usable).filter(|(_, usable)| **usable);
-        match choose(judged.map(|((policy, judgement), _)| (policy, judgement.clone())).collect(), changed) {
+        match choose(judged.map(|((policy, judgement), _)| (policy, *judgement)).collect(), changed) {
             Decision::NoneUsable if in_scope_of_all(self.options, namespace) => {
                 alerts.push(Alert::NoUsablePolicy);
             }
@@ -260,13 +260,11 @@ impl<'p> Predictor<'p> {
 
     /// What each policy makes of a pod as its controller would make it anew: without ephemeral containers.
     fn judgements(&mut self, pod: &Value) -> Rc<Vec<Judgement>> {
-        let key = seen_of(pod);
+        let mut anew = Pod::new(pod).without_names();
+        anew.containers.retain(|container| container.list != List::Ephemeral);
+        let key = Seen::of(&anew);
         if let Some(judgements) = self.judged.get(&key) {
             return Rc::clone(judgements);
-        }
-        let mut anew = pod.clone();
-        if let Some(spec) = anew.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.remove("ephemeralContainers");
         }
         let judgements = Rc::new(self.policies.iter().map(|p| judge(p, &anew)).collect());
         self.judged.insert(key, Rc::clone(&judgements));
@@ -274,11 +272,33 @@ impl<'p> Predictor<'p> {
     }
 }
 
+/// All that admission sees of a pod: what its hash is made of, so that nothing of it can be forgotten.
+#[derive(PartialEq, Eq, Hash, Default)]
+struct Seen(Vec<u8>);
+
+impl Seen {
+    fn of(pod: &Pod<'_>) -> Self {
+        let mut seen = Self::default();
+        pod.hash(&mut seen);
+        seen
+    }
+}
+
+impl Hasher for Seen {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
 /// The alerts of a policy that stands alone.
 fn of_policy<'p>(policy: &'p Policy, judgement: &Judgement) -> Vec<Alert<'p>> {
-    let alert = |field: &Field| match judgement.verdict {
-        Verdict::Denied => Alert::Violation(&policy.name, *field),
-        _ => Alert::LostDefault(&policy.name, *field),
+    let alert = |field: Field| match judgement.verdict {
+        Verdict::Denied => Alert::Violation(&policy.name, field),
+        _ => Alert::LostDefault(&policy.name, field),
     };
     judgement.fields.iter().map(alert).collect()
 }
@@ -305,48 +325,6 @@ fn usable(
         known.insert(key, Rc::clone(&usable));
     }
     usable
-}
-
-/// What of a pod admission looked at, as text: pods alike in it are judged alike.
-fn seen_of(pod: &Value) -> String {
-    let mut key = String::new();
-    let Some(spec) = pod.get("spec") else { return key };
-    let mut note = |value: Option<&Value>| {
-        if let Some(value) = value {
-            let _ = write!(key, "{value}");
-        }
-        key.push('\n');
-    };
-    for name in ["securityContext", "hostNetwork", "hostPID", "hostIPC", "runtimeClassName"] {
-        note(spec.get(name));
-    }
-    let volumes = || spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
-    let mounts_count = volumes().any(|v| v.get("hostPath").is_some());
-    for volume in volumes() {
-        for (name, value) in volume.as_object().into_iter().flatten() {
-            if name != "name" || mounts_count {
-                note(Some(&Value::String(name.clone())));
-                note(Some(value));
-            }
-        }
-    }
-    for list in ["initContainers", "containers"] {
-        note(None);
-        for container in spec.get(list).and_then(Value::as_array).into_iter().flatten() {
-            for name in ["name", "securityContext", "ports"] {
-                note(container.get(name));
-            }
-            note(container.get("volumeMounts").filter(|_| mounts_count));
-        }
-    }
-    for (name, value) in pod.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten()
-    {
-        if name.contains("apparmor") || name.contains("seccomp") {
-            note(Some(&Value::String(name.clone())));
-            note(Some(value));
-        }
-    }
-    key
 }
 
 /// What a pod's owner reference says.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub(crate) use psp_admission::text::{is_plain, printable};
+
 /// A place in the input.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
@@ -58,26 +60,6 @@ impl std::error::Error for Problem {}
 
 /// The most characters of a field's path: its keys may be anything.
 const LONGEST_PATH: usize = 400;
-
-/// Does a character stay within its line and its place there, in a terminal and in YAML 1.1 and 1.2?
-///
-/// It does unless it is a control character, ends a line, turns the writing direction, or has no width and no meaning.
-pub(crate) fn is_plain(letter: char) -> bool {
-    matches!(letter, '\u{20}'..='\u{7e}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
-        && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-/// `text` with what is not plain spelt out, as `\u{1b}`: manifests and file names are not to steer a terminal, nor to
-/// feign a line of their own.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_plain) {
-        return Cow::Borrowed(text);
-    }
-    let spelt = |letter: char| {
-        if is_plain(letter) { letter.to_string() } else { letter.escape_default().to_string() }
-    };
-    Cow::Owned(text.chars().map(spelt).collect())
-}
 
 /// `text`, cut after so many characters.
 pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {

@@ -4,42 +4,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use super::Field;
-use super::policy::{
-    APPARMOR_ALLOWED, APPARMOR_DEFAULT, HostPath, IdRule, IdStrategy, Policy, Range, RuntimeClass,
-    SECCOMP_ALLOWED, SECCOMP_DEFAULT, SeLinux, SeLinuxOptions, Spec,
+use psp_admission::policy::{
+    APPARMOR_ALLOWED, APPARMOR_DEFAULT, HostPath, IdRule, IdStrategy, Range, RuntimeClass, SECCOMP_ALLOWED,
+    SECCOMP_DEFAULT, SPEC_FIELDS, SeLinux, SeLinuxOptions, Spec,
 };
+use psp_admission::{Field, Policy};
+
 use super::validity::{self, GROUP_RULES, SE_LINUX_RULES, USER_RULES, unknown_value};
 use crate::problem::{Problem, nearest, quote};
 use crate::read::node::{Data, Entry, Mark, Node};
-
-/// The fields of a policy's `spec`, in the order of the API's type.
-pub const SPEC_FIELDS: [&str; 24] = [
-    "privileged",
-    "defaultAddCapabilities",
-    "requiredDropCapabilities",
-    "allowedCapabilities",
-    "volumes",
-    "hostNetwork",
-    "hostPorts",
-    "hostPID",
-    "hostIPC",
-    "seLinux",
-    "runAsUser",
-    "runAsGroup",
-    "supplementalGroups",
-    "fsGroup",
-    "readOnlyRootFilesystem",
-    "defaultAllowPrivilegeEscalation",
-    "allowPrivilegeEscalation",
-    "allowedHostPaths",
-    "allowedFlexVolumes",
-    "allowedCSIDrivers",
-    "allowedUnsafeSysctls",
-    "forbiddenSysctls",
-    "allowedProcMountTypes",
-    "runtimeClass",
-];
 
 /// What an object may have beside its `spec`; `status` is what some tools leave behind.
 const ROOT_FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
@@ -167,12 +140,67 @@ struct Decoder<'f> {
     warnings: Vec<Problem>,
 }
 
+/// Reads a field of `spec` by its [shape](psp_admission::policy::shape).
+macro_rules! read {
+    (Flag, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.flag($node, $path)
+    };
+    (FlagUnlessFalse, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.optional_flag($node, $path).unwrap_or(true)
+    };
+    (FlagOrUnset, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.optional_flag($node, $path)
+    };
+    (Names, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.list($node, $path, Self::text)
+    };
+    (Ports, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.list($node, $path, Self::port_range)
+    };
+    (Users, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.ids($node, $path, &USER_RULES)
+    };
+    (Groups, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.ids($node, $path, &GROUP_RULES)
+    };
+    (Labels, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.se_linux($node, $path)
+    };
+    (Paths, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.list($node, $path, Self::host_path)
+    };
+    (FlexDrivers, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.list($node, $path, |this, node, path| this.named(node, path, "driver"))
+    };
+    (CsiDrivers, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.list($node, $path, |this, node, path| this.named(node, path, "name"))
+    };
+    (Class, $decoder:ident, $node:ident, $path:ident) => {
+        $decoder.runtime_class($node, $path)
+    };
+}
+
+macro_rules! spec {
+    (
+        spec { $($(#[$doc:meta])+ $member:ident $variant:ident $name:literal : $shape:ident),+ $(,)? }
+        annotations $annotations:tt
+    ) => {
+        impl Decoder<'_> {
+            fn spec(&mut self, node: &Node<'_>, path: &Path<'_>, spec: &mut Spec) {
+                self.fields(node, path, &SPEC_FIELDS, |this, key, node, path| match key {
+                    $($name => spec.$member = read!($shape, this, node, path),)+
+                    _ => {}
+                });
+            }
+        }
+    };
+}
+
+psp_admission::with_fields!(spec);
+
 impl Decoder<'_> {
     fn policy(&mut self, node: &Node<'_>) -> Policy {
-        let mut policy = Policy {
-            spec: Spec { allow_privilege_escalation: true, ..Spec::default() },
-            ..Policy::default()
-        };
+        let mut policy = Policy::default();
         self.fields(node, &Path::Root, &ROOT_FIELDS, |this, key, node, path| match key {
             "metadata" => this.metadata(node, path, &mut policy),
             "spec" => this.spec(node, path, &mut policy.spec),
@@ -199,47 +227,6 @@ impl Decoder<'_> {
                 self.problem(node.get(&key).unwrap_or(node).mark, &Path::Key(path, &key), message);
             }
         }
-    }
-
-    fn spec(&mut self, node: &Node<'_>, path: &Path<'_>, spec: &mut Spec) {
-        self.fields(node, path, &SPEC_FIELDS, |this, key, node, path| match key {
-            "privileged" => spec.privileged = this.flag(node, path),
-            "defaultAddCapabilities" => spec.default_add_capabilities = this.list(node, path, Self::text),
-            "requiredDropCapabilities" => spec.required_drop_capabilities = this.list(node, path, Self::text),
-            "allowedCapabilities" => spec.allowed_capabilities = this.list(node, path, Self::text),
-            "volumes" => spec.volumes = this.list(node, path, Self::text),
-            "hostNetwork" => spec.host_network = this.flag(node, path),
-            "hostPorts" => spec.host_ports = this.list(node, path, Self::port_range),
-            "hostPID" => spec.host_pid = this.flag(node, path),
-            "hostIPC" => spec.host_ipc = this.flag(node, path),
-            "seLinux" => spec.se_linux = this.se_linux(node, path),
-            "runAsUser" => spec.run_as_user = this.ids(node, path, &USER_RULES),
-            "runAsGroup" => spec.run_as_group = this.ids(node, path, &GROUP_RULES),
-            "supplementalGroups" => spec.supplemental_groups = this.ids(node, path, &GROUP_RULES),
-            "fsGroup" => spec.fs_group = this.ids(node, path, &GROUP_RULES),
-            "readOnlyRootFilesystem" => spec.read_only_root_filesystem = this.flag(node, path),
-            "defaultAllowPrivilegeEscalation" => {
-                spec.default_allow_privilege_escalation = this.optional_flag(node, path);
-            }
-            // The API server fills in true (pkg/apis/policy/v1beta1/defaults.go).
-            "allowPrivilegeEscalation" => {
-                spec.allow_privilege_escalation = this.optional_flag(node, path).unwrap_or(true);
-            }
-            "allowedHostPaths" => spec.allowed_host_paths = this.list(node, path, Self::host_path),
-            "allowedFlexVolumes" => {
-                spec.allowed_flex_volumes =
-                    this.list(node, path, |this, node, path| this.named(node, path, "driver"));
-            }
-            "allowedCSIDrivers" => {
-                spec.allowed_csi_drivers =
-                    this.list(node, path, |this, node, path| this.named(node, path, "name"));
-            }
-            "allowedUnsafeSysctls" => spec.allowed_unsafe_sysctls = this.list(node, path, Self::text),
-            "forbiddenSysctls" => spec.forbidden_sysctls = this.list(node, path, Self::text),
-            "allowedProcMountTypes" => spec.allowed_proc_mount_types = this.list(node, path, Self::text),
-            "runtimeClass" => spec.runtime_class = this.runtime_class(node, path),
-            _ => {}
-        });
     }
 
     /// The strategies that every policy needs, and the rule of each strategy that is there.

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::policy::{
-    APPARMOR_ALLOWED, APPARMOR_DEFAULT, IdRule, IdStrategy, Policy, Range, SECCOMP_ALLOWED, SECCOMP_DEFAULT,
-    Spec,
+use psp_admission::Policy;
+use psp_admission::policy::{
+    APPARMOR_ALLOWED, APPARMOR_DEFAULT, IdRule, IdStrategy, Range, SECCOMP_ALLOWED, SECCOMP_DEFAULT, Spec,
 };
+
 use crate::problem::{nearest, quote};
 
 /// Every volume type that a policy could name, besides `*`.
@@ -105,42 +106,18 @@ pub fn check(policy: &Policy) -> Vec<Fault> {
 /// Why admission could not use the policy, although the API server accepted it: it then skipped the policy, which so
 /// admitted nothing. `None` for a policy that worked.
 pub fn unusable(policy: &Policy) -> Option<String> {
-    let reasons: Vec<String> = unusable_fields(policy)
-        .into_iter()
-        .map(|fault| format!("{}: {}", fault.path, fault.message))
-        .collect();
+    let reasons: Vec<String> =
+        policy.unusable().iter().map(|(field, reason)| format!("spec.{field}: {reason}")).collect();
     (!reasons.is_empty()).then(|| reasons.join("; "))
-}
-
-/// The fields that made admission skip the policy, and why.
-fn unusable_fields(policy: &Policy) -> Vec<Fault> {
-    let spec = &policy.spec;
-    let mut faults = Vec::new();
-    for (field, strategy) in [
-        ("runAsUser", &spec.run_as_user),
-        ("supplementalGroups", &spec.supplemental_groups),
-        ("fsGroup", &spec.fs_group),
-    ] {
-        if matches!(strategy.rule, IdRule::MustRunAs | IdRule::MayRunAs) && strategy.ranges.is_empty() {
-            faults.push(Fault::new(
-                format!("spec.{field}"),
-                format!("{} without ranges", rule_name(strategy.rule)),
-            ));
-        }
-    }
-    if spec.se_linux.must_run_as && spec.se_linux.options.is_none() {
-        faults.push(Fault::new("spec.seLinux", "MustRunAs without seLinuxOptions"));
-    }
-    faults
 }
 
 /// What the API server accepted and an administrator would hardly have meant; unusable fields first.
 pub fn remarks(policy: &Policy) -> Vec<Fault> {
     const EFFECT: &str = "admission could not use this policy and skipped it, so it admitted no pod";
-    let mut faults = unusable_fields(policy);
-    for fault in &mut faults {
-        fault.message = format!("{}: {EFFECT}", fault.message);
-    }
+    let unusable = policy.unusable().into_iter();
+    let mut faults: Vec<Fault> = unusable
+        .map(|(field, reason)| Fault::new(format!("spec.{field}"), format!("{reason}: {EFFECT}")))
+        .collect();
     for (index, Range { min, max }) in policy.spec.host_ports.iter().enumerate() {
         if min > max {
             let message = format!(
@@ -159,16 +136,6 @@ pub fn remarks(policy: &Policy) -> Vec<Fault> {
         }
     }
     faults
-}
-
-/// The API's spelling of a rule.
-fn rule_name(rule: IdRule) -> &'static str {
-    match rule {
-        IdRule::MustRunAs => "MustRunAs",
-        IdRule::MayRunAs => "MayRunAs",
-        IdRule::MustRunAsNonRoot => "MustRunAsNonRoot",
-        IdRule::RunAsAny => "RunAsAny",
-    }
 }
 
 /// What is said of a rule that a field does not have.
@@ -192,14 +159,14 @@ fn ids(spec: &Spec, faults: &mut Vec<Fault>) {
         )),
         IdRule::MustRunAs | IdRule::MayRunAs if group.ranges.is_empty() => faults.push(Fault::new(
             "spec.runAsGroup.ranges",
-            format!("{} needs at least one range", rule_name(group.rule)),
+            format!("{} needs at least one range", group.rule.name()),
         )),
         _ => {}
     }
 }
 
 fn strategy(field: &str, strategy: &IdStrategy, rules: &[&str], faults: &mut Vec<Fault>) {
-    let rule = rule_name(strategy.rule);
+    let rule = strategy.rule.name();
     if !rules.contains(&rule) {
         faults.push(Fault::new(format!("spec.{field}.rule"), unknown_value("rule", rule, rules)));
     }

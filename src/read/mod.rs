@@ -13,10 +13,11 @@ mod yaml;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use psp_admission::{Field, Policy};
 use serde::Deserialize as _;
 
 use crate::problem::{Place, Problem, cut, quote};
-use crate::psp::{Field, Policy, parse};
+use crate::psp::parse;
 use node::{Data, Mark, Node};
 pub(crate) use scalar::resolve;
 

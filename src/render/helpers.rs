@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use handlebars::{
     Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, ScopedJson,
 };
+use psp_admission::Field;
+use psp_admission::policy::Range;
 use serde_json::Value;
 
 use super::{mounts, pattern};
 use crate::problem::is_plain;
-use crate::psp::Field;
-use crate::psp::policy::Range;
 
 /// Longest literal of a condition, in bytes (Falco: "filter parameter too long").
 pub const MAX_LITERAL: usize = 255;

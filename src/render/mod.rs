@@ -22,20 +22,20 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use memchr::memmem;
+use psp_admission::sysctl::SAFE;
+use psp_admission::{Field, Policy};
 use serde_json::{Map, Value, json};
 
 use crate::access::Access;
 use crate::problem::Place;
-use crate::psp::sysctl::SAFE;
 use crate::psp::validity::unusable;
-use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::{Block, Item};
 pub use exceptions::exceptions;
 pub use runtime::runtime_rules;
-pub use scope::{IMAGES, NAMESPACES, in_scope, in_scope_of_all, listed_in};
 use scope::{check_scope, everywhere, namespaces, scope};
+pub use scope::{in_scope, in_scope_of_all};
 use templates::Templates;
 
 /// Longest value that a rule is made for, in bytes of JSON: no path of Linux has more than 4096 (`PATH_MAX`).

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use psp_admission::policy::Range;
+
 use crate::problem::is_plain;
-use crate::psp::policy::Range;
 
 /// Largest id that the API server accepts (`IsValidUserID`: 2^31 - 1).
 pub const MAX_ID: i64 = i32::MAX as i64;

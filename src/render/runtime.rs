@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
+use psp_admission::{Field, Policy};
 
 use super::{
-    Assembly, IMAGES, Layer, NAMESPACES, Options, Rendered, Said, Says, block, check_scope, framed, insert,
-    items, listed_in, macro_name, namespaces, policies_listed, quoted, shared_data, together, used_items,
+    Assembly, Layer, Options, Rendered, Said, Says, block, check_scope, framed, insert, items, macro_name,
+    namespaces, policies_listed, quoted, shared_data, together, used_items,
 };
 use crate::problem::Place;
 use crate::psp::validity::unusable;
-use crate::psp::{Field, Policy};
 use crate::read::Located;
 use crate::restrictions::Sight;
 

@@ -1,17 +1,13 @@
 //! Which pods rules look at: what options and annotations narrow them to, and how a condition names a pod.
 
 use anyhow::{Result, bail};
+use psp_admission::Policy;
+use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
 use serde_json::Value;
 
 use super::{Options, helpers, pattern, quoted, usable};
-use crate::psp::Policy;
 use crate::psp::validity::namespace;
 use crate::read::Located;
-
-/// Annotation that restricts a policy's rules to pods with one of these images (as `falcoctl convert psp` had it).
-pub const IMAGES: &str = "falco-rules-psp-images";
-/// Annotation that restricts a policy's rules to these namespaces (as `falcoctl convert psp` had it).
-pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
 fn within(namespaces: &[String]) -> String {
     format!("ka.target.namespace in ({})", quoted(namespaces))
@@ -46,13 +42,6 @@ pub(super) fn scope(policy: &Policy, options: &Options) -> Vec<String> {
         scope.push(format!("({})", images.iter().map(one).collect::<Vec<_>>().join(" or ")));
     }
     scope
-}
-
-/// The names that an annotation of a policy lists: separated by commas, in brackets and quotes or not.
-pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {
-    let text = policy.annotations.get(annotation).map(String::as_str).unwrap_or_default();
-    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
-    text.split(',').map(|n| n.trim().trim_matches(['"', '\'']).to_owned()).filter(|n| !n.is_empty()).collect()
 }
 
 /// Refuses what a policy is narrowed to by annotations and cannot be.

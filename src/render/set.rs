@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use psp_admission::Field;
 use serde_json::{Value, json};
 
 use super::block::{ADMITTED, Block, ID};
 use super::usable::{Usable, usable};
 use super::{AuditObject, insert};
 use crate::access::{Access, Grants};
-use crate::psp::Field;
 
 /// The macro of who may use every policy.
 const EVERY: &str = "psps_any_usable";

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use psp_admission::{Policy, union};
+
 use super::macro_name;
 use crate::access::{ACCOUNTS, AUTHENTICATED, Access, Grants, Subjects, account, accounts_of};
 use crate::psp::validity::unusable;
-use crate::psp::{Policy, union};
 use crate::read::Located;
 
 /// Namespaces whose pods may use the same policies.
@@ -76,7 +77,7 @@ fn group<'p>(usable: &[&'p Policy], set: &BTreeSet<usize>, namespaces: Namespace
     Group {
         name: names.join("+"),
         id: format!("{}__runtime", ids.join("__")),
-        policy: union(&members),
+        policy: union(&members).unwrap_or_default(),
         members,
         namespaces,
     }

@@ -5,12 +5,12 @@
 
 use std::fmt::Write as _;
 
+use psp_admission::Field;
 use sha2::{Digest as _, Sha256};
 
 use super::escape::{html, short};
 use super::model::{FieldReport, Layer, Lost, PolicyReport, Report, Totals};
 use super::pss::{Demand, Level, Standing};
-use crate::psp::Field;
 
 const STYLE: &str = include_str!("../../templates/report/report.css");
 const SCRIPT: &str = include_str!("../../templates/report/report.js");

@@ -16,9 +16,10 @@ mod text;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use psp_admission::{Field, Policy};
+
 use crate::problem::{cut, is_plain, printable};
 use crate::psp::validity::unusable;
-use crate::psp::{Field, Policy};
 use crate::read::Inventory;
 use crate::render::{AuditObject, Layer, Options, Rendered};
 use crate::restrictions::{Mapped, map};

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
+use psp_admission::{Field, Policy};
 use serde::{Deserialize, Serialize};
 
 use super::diff::Diff;
@@ -13,7 +15,6 @@ use super::pss::{self, Standing};
 use super::{Fidelity, fidelity, runtime_fidelity};
 use crate::problem::{Place, Problem};
 use crate::psp::validity::unusable;
-use crate::psp::{Field, Policy};
 use crate::read::{Inventory, Located};
 use crate::render::{self, AuditObject, Options, Rendered};
 use crate::restrictions::Mapped;
@@ -403,7 +404,7 @@ fn policy(
 }
 
 fn scope(policy: &Policy, options: &Options) -> Scope {
-    let annotated = render::listed_in(policy, render::NAMESPACES);
+    let annotated = listed_in(policy, NAMESPACES);
     Scope {
         // a pod must be of both, where both narrow
         namespaces: match (options.namespaces.is_empty(), annotated.is_empty()) {
@@ -412,7 +413,7 @@ fn scope(policy: &Policy, options: &Options) -> Scope {
             (true, _) => annotated,
         },
         exclude_namespaces: options.exclude_namespaces.clone(),
-        images: render::listed_in(policy, render::IMAGES),
+        images: listed_in(policy, IMAGES),
         guess: options.access.is_none(),
     }
 }

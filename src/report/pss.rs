@@ -4,12 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use psp_admission::policy::{IdRule, Policy};
+use psp_admission::sysctl::{SAFE, matches_any};
+use psp_admission::{Field, Profiles};
 use serde::{Deserialize, Serialize};
 
-use crate::psp::Field;
-use crate::psp::admission::Profiles;
-use crate::psp::policy::{IdRule, Policy};
-use crate::psp::sysctl::{SAFE, matches_any};
 use crate::psp::validity::{VOLUME_TYPES, unusable};
 use crate::restrictions::{Mapped, map};
 
@@ -186,17 +185,17 @@ const CONTROLS: [Control; 19] = [
         se_linux,
     ),
     row(Level::Baseline, "appArmorProfile", "no AppArmor profile Unconfined", false, |p| {
-        let Profiles { allowed, default } = Profiles::apparmor(p);
-        match allowed {
-            _ if default.as_deref().is_some_and(|d| !confined(d)) => Made::Against,
+        let profiles = Profiles::apparmor(p);
+        match profiles.allowed() {
+            _ if profiles.default.is_some_and(|d| !confined(d)) => Made::Against,
             Some(names) if names.iter().all(|n| confined(n)) => Made::Refused,
             _ => Made::Open,
         }
     }),
     row(Level::Baseline, "seccompProfile_baseline", "no seccomp profile Unconfined", false, |p| {
-        let Profiles { allowed, default } = Profiles::seccomp(p);
-        match allowed {
-            _ if default.as_deref() == Some("unconfined") => Made::Against,
+        let profiles = Profiles::seccomp(p);
+        match profiles.allowed() {
+            _ if profiles.default == Some("unconfined") => Made::Against,
             Some(names) if names.iter().all(|n| n.is_empty() || confined(n)) => Made::Refused,
             _ => Made::Open,
         }
@@ -304,9 +303,9 @@ fn se_linux(policy: &Policy) -> Made {
 }
 
 fn seccomp_restricted(policy: &Policy) -> Made {
-    let Profiles { allowed, default } = Profiles::seccomp(policy);
-    match allowed {
-        Some(names) if names.iter().all(|n| n.is_empty() || confined(n)) => match default {
+    let profiles = Profiles::seccomp(policy);
+    match profiles.allowed() {
+        Some(names) if names.iter().all(|n| n.is_empty() || confined(n)) => match profiles.default {
             Some(_) => Made::Filled,
             None if names.contains("") => Made::Open,
             None => Made::Refused,
@@ -414,14 +413,14 @@ fn lets_through(field: Field, policy: &Policy, level: Level) -> Option<&'static 
             let forbids = safe.into_iter().any(|name| matches_any(&spec.forbidden_sysctls, name));
             forbids.then_some("the level allows sysctls that the policy forbids")
         }
-        Field::Seccomp => profiles_left(Profiles::seccomp(policy).allowed, level == Level::Restricted),
-        Field::AppArmor => profiles_left(Profiles::apparmor(policy).allowed, false),
+        Field::Seccomp => profiles_left(Profiles::seccomp(policy).allowed(), level == Level::Restricted),
+        Field::AppArmor => profiles_left(Profiles::apparmor(policy).allowed(), false),
         Field::ReadOnlyRootFilesystem | Field::AllowedCsiDrivers | Field::RuntimeClass => Some(ANY),
     }
 }
 
 /// What a level lets through where profiles are listed.
-fn profiles_left(allowed: Option<BTreeSet<String>>, must_be_set: bool) -> Option<&'static str> {
+fn profiles_left(allowed: Option<BTreeSet<&str>>, must_be_set: bool) -> Option<&'static str> {
     let allowed = allowed?;
     if !must_be_set && !allowed.contains("") {
         return Some("the level lets pods leave it unset");

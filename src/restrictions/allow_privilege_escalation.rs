@@ -1,7 +1,8 @@
 //! `allowPrivilegeEscalation`: may a process gain more privileges than its parent?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, allowed_or_not, root_allowed};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.allow_privilege_escalation;

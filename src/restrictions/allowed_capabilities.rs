@@ -1,7 +1,8 @@
 //! `allowedCapabilities`: which capabilities may containers add?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, capabilities, listed, whole_strings};
-use crate::psp::Policy;
 
 /// What containerd, CRI-O and Docker give to a container that asks for nothing.
 const DEFAULT: [&str; 14] = [

@@ -1,7 +1,8 @@
 //! `allowedCSIDrivers`: which inline CSI drivers may pods use?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, listed, whole_strings};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let drivers = &policy.spec.allowed_csi_drivers;

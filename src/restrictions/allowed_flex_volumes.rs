@@ -1,7 +1,8 @@
 //! `allowedFlexVolumes`: which FlexVolume drivers may pods use?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, listed, one_line, whole_strings};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let drivers = &policy.spec.allowed_flex_volumes;

@@ -1,8 +1,9 @@
 //! `allowedHostPaths`: which paths of the node may pods mount, and how?
 
+use psp_admission::Policy;
+use psp_admission::policy::HostPath;
+
 use super::{Mapped, Sight, one_line};
-use crate::psp::Policy;
-use crate::psp::policy::HostPath;
 use crate::render::pattern::json_text;
 
 pub(super) fn map(policy: &Policy) -> Mapped {

@@ -1,8 +1,9 @@
 //! `allowedProcMountTypes`: may containers see `/proc` unmasked?
 
+use psp_admission::Policy;
+use psp_admission::fields::allowed_proc_mounts;
+
 use super::{Mapped, Sight, listed};
-use crate::psp::Policy;
-use crate::psp::admission::allowed_proc_mounts;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let types: Vec<String> = allowed_proc_mounts(policy).map(str::to_owned).collect();

@@ -1,8 +1,9 @@
 //! `allowedUnsafeSysctls`: which sysctls outside the safe set may pods set?
 
+use psp_admission::Policy;
+use psp_admission::sysctl::SAFE;
+
 use super::{Mapped, Sight, listed, one_line};
-use crate::psp::Policy;
-use crate::psp::sysctl::SAFE;
 use crate::render::pattern::json_text;
 
 pub(super) fn map(policy: &Policy) -> Mapped {

@@ -1,20 +1,21 @@
 //! The AppArmor annotations: which profiles may containers use, and which did they get?
 
+use psp_admission::{Policy, Profiles};
+
 use super::{Mapped, Sight, profile_texts, whole_strings};
-use crate::psp::Policy;
-use crate::psp::admission::Profiles;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
-    let Profiles { allowed, default } = Profiles::apparmor(policy);
-    let names: Vec<&str> = allowed.iter().flatten().map(String::as_str).collect();
+    let profiles = Profiles::apparmor(policy);
+    let (allowed, default) = (profiles.allowed(), profiles.default);
+    let names: Vec<&str> = allowed.iter().flatten().copied().collect();
     let words = match &allowed {
         None => "any".to_owned(),
         Some(_) if names.is_empty() => "(none is allowed)".to_owned(),
         Some(_) => names.join(", "),
     };
-    let unset = default.as_deref().unwrap_or_default();
+    let unset = default.unwrap_or_default();
     let unset_refused = allowed.is_some() && !names.contains(&unset);
-    let value = match &default {
+    let value = match default {
         Some(default) => format!("{words}; default {default}"),
         None => words.clone(),
     };

@@ -1,7 +1,8 @@
 //! `defaultAddCapabilities`: which capabilities did admission add to every container?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, listed};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let names = &policy.spec.default_add_capabilities;

@@ -2,8 +2,9 @@
 //!
 //! Both fields fill in the same field of the pod; the alert bears that one's name.
 
+use psp_admission::{Field, Policy};
+
 use super::Mapped;
-use crate::psp::{Field, Policy};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     match policy.spec.default_allow_privilege_escalation {

@@ -1,8 +1,9 @@
 //! `forbiddenSysctls`: which sysctls must pods not set, not even safe ones?
 
+use psp_admission::Policy;
+
 use super::allowed_unsafe_sysctls::{patterns, written_sysctls};
 use super::{Mapped, listed};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let forbidden = &policy.spec.forbidden_sysctls;

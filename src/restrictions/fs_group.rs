@@ -1,7 +1,8 @@
 //! `fsGroup`: which group may own a pod's volumes?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, ids};
-use crate::psp::Policy;
 use crate::render::pattern::MAX_ID;
 
 pub(super) fn map(policy: &Policy) -> Mapped {

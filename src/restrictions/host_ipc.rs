@@ -1,7 +1,8 @@
 //! `hostIPC`: may pods share the node's IPC?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, allowed_or_not};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.host_ipc;

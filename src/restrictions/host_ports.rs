@@ -1,8 +1,9 @@
 //! `hostPorts`: which ports of the node may containers bind?
 
+use psp_admission::Policy;
+use psp_admission::policy::Range;
+
 use super::{Mapped, Sight, covers, ranges_data, ranges_listed};
-use crate::psp::Policy;
-use crate::psp::policy::Range;
 use crate::render::pattern::MAX_PORT;
 
 pub(super) fn map(policy: &Policy) -> Mapped {

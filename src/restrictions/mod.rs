@@ -29,43 +29,28 @@ mod seccomp;
 mod supplemental_groups;
 mod volumes;
 
+use psp_admission::policy::{IdRule, IdStrategy, Range};
+use psp_admission::{Field, Policy};
 use serde_json::{Map, Value};
 
-use crate::psp::policy::{IdRule, IdStrategy, Range};
-use crate::psp::{Field, Policy};
 use crate::render::pattern::json_text;
 
-/// What `policy` says in `field`.
-pub fn map(field: Field, policy: &Policy) -> Mapped {
-    match field {
-        Field::Privileged => privileged::map(policy),
-        Field::DefaultAddCapabilities => default_add_capabilities::map(policy),
-        Field::RequiredDropCapabilities => required_drop_capabilities::map(policy),
-        Field::AllowedCapabilities => allowed_capabilities::map(policy),
-        Field::Volumes => volumes::map(policy),
-        Field::HostNetwork => host_network::map(policy),
-        Field::HostPorts => host_ports::map(policy),
-        Field::HostPid => host_pid::map(policy),
-        Field::HostIpc => host_ipc::map(policy),
-        Field::SeLinux => se_linux::map(policy),
-        Field::RunAsUser => run_as_user::map(policy),
-        Field::RunAsGroup => run_as_group::map(policy),
-        Field::SupplementalGroups => supplemental_groups::map(policy),
-        Field::FsGroup => fs_group::map(policy),
-        Field::ReadOnlyRootFilesystem => read_only_root_filesystem::map(policy),
-        Field::DefaultAllowPrivilegeEscalation => default_allow_privilege_escalation::map(policy),
-        Field::AllowPrivilegeEscalation => allow_privilege_escalation::map(policy),
-        Field::AllowedHostPaths => allowed_host_paths::map(policy),
-        Field::AllowedFlexVolumes => allowed_flex_volumes::map(policy),
-        Field::AllowedCsiDrivers => allowed_csi_drivers::map(policy),
-        Field::AllowedUnsafeSysctls => allowed_unsafe_sysctls::map(policy),
-        Field::ForbiddenSysctls => forbidden_sysctls::map(policy),
-        Field::AllowedProcMountTypes => allowed_proc_mount_types::map(policy),
-        Field::RuntimeClass => runtime_class::map(policy),
-        Field::Seccomp => seccomp::map(policy),
-        Field::AppArmor => apparmor::map(policy),
-    }
+macro_rules! map {
+    (
+        spec { $($(#[$doc:meta])+ $module:ident $variant:ident $name:literal : $shape:ident),+ $(,)? }
+        annotations { $($(#[$more_doc:meta])+ $more_module:ident $more:ident $more_name:literal),+ $(,)? }
+    ) => {
+        /// What `policy` says in `field`.
+        pub fn map(field: Field, policy: &Policy) -> Mapped {
+            match field {
+                $(Field::$variant => $module::map(policy),)+
+                $(Field::$more => $more_module::map(policy),)+
+            }
+        }
+    };
 }
+
+psp_admission::with_fields!(map);
 
 /// What a policy says in one field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

@@ -1,7 +1,8 @@
 //! `privileged`: may containers be privileged, or Windows host processes?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, allowed_or_not};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.privileged;

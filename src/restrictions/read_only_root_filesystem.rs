@@ -1,7 +1,8 @@
 //! `readOnlyRootFilesystem`: must containers leave their root file system alone?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let required = policy.spec.read_only_root_filesystem;

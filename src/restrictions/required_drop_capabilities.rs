@@ -1,7 +1,8 @@
 //! `requiredDropCapabilities`: which capabilities did admission drop from every container?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, capabilities, listed};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let names = &policy.spec.required_drop_capabilities;

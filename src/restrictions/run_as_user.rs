@@ -1,8 +1,9 @@
 //! `runAsUser`: which user ids may containers run as?
 
+use psp_admission::Policy;
+use psp_admission::policy::IdRule;
+
 use super::{Mapped, Sight, ids, ids_sight, root_allowed};
-use crate::psp::Policy;
-use crate::psp::policy::IdRule;
 use crate::render::pattern::MAX_ID;
 
 /// What Falco's ids are.

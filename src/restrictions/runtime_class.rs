@@ -1,7 +1,8 @@
 //! `runtimeClass`: which runtime classes may pods use, and which did they get?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, listed};
-use crate::psp::Policy;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let Some(class) = &policy.spec.runtime_class else { return Mapped::value("any") };

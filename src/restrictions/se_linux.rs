@@ -1,8 +1,9 @@
 //! `seLinux`: which SELinux options must pods and containers have?
 
+use psp_admission::Policy;
+use psp_admission::policy::SeLinuxOptions;
+
 use super::{Mapped, Sight};
-use crate::psp::Policy;
-use crate::psp::policy::SeLinuxOptions;
 use crate::render::pattern::json_text;
 
 /// Orders of up to this many categories are spelt out one by one.

@@ -1,18 +1,19 @@
 //! The seccomp annotations: which profiles may pods and containers use, and which did pods get?
 
+use psp_admission::{Policy, Profiles};
+
 use super::{Mapped, Sight, profile_texts};
-use crate::psp::Policy;
-use crate::psp::admission::Profiles;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
-    let Profiles { allowed, default } = Profiles::seccomp(policy);
-    let names: Vec<&str> = allowed.iter().flatten().map(String::as_str).collect();
+    let profiles = Profiles::seccomp(policy);
+    let (allowed, default) = (profiles.allowed(), profiles.default);
+    let names: Vec<&str> = allowed.iter().flatten().copied().collect();
     let words: Vec<&str> = names.iter().map(|n| if n.is_empty() { "none" } else { n }).collect();
     let words = if allowed.is_none() { "any".to_owned() } else { words.join(", ") };
     // what a pod gets that sets none: the default, which must itself be allowed, else nothing
-    let unset = default.as_deref().unwrap_or_default();
+    let unset = default.unwrap_or_default();
     let unset_refused = allowed.is_some() && !names.contains(&unset);
-    let value = match &default {
+    let value = match default {
         Some(default) => format!("{words}; default {default}"),
         None => words.clone(),
     };

@@ -1,7 +1,8 @@
 //! `supplementalGroups`: which further group ids may a pod's processes have?
 
+use psp_admission::Policy;
+
 use super::{Mapped, Sight, ids};
-use crate::psp::Policy;
 use crate::render::pattern::MAX_ID;
 
 pub(super) fn map(policy: &Policy) -> Mapped {

@@ -1,8 +1,9 @@
 //! `volumes`: which types of volume may pods use?
 
+use psp_admission::Policy;
+use psp_admission::fields::volume_type;
+
 use super::{Mapped, Sight, listed};
-use crate::psp::Policy;
-use crate::psp::admission::volume_type;
 
 /// The sources of a `v1.Volume` (Kubernetes 1.36), as they are spelt in pods.
 const SOURCES: [&str; 30] = [

@@ -10,14 +10,14 @@
 
 use std::collections::BTreeSet;
 
-use psp2falco::psp::admission::judge;
+use psp_admission::{Pod, judge};
 
 #[test]
 fn every_recorded_verdict_and_field() {
     let recording = crate::common::Recording::load();
     let mut wrong = Vec::new();
     for case in &recording.cases {
-        let judgement = judge(&recording.policies[&case.policy], &recording.stored[&case.id]);
+        let judgement = judge(&recording.policies[&case.policy], &Pod::new(&recording.stored[&case.id]));
         let fields: BTreeSet<String> =
             judgement.fields.iter().map(|f| crate::common::group(f.name())).collect();
         let verdict = format!("{:?}", judgement.verdict).to_lowercase();

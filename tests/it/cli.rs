@@ -120,7 +120,7 @@ fn explain_shows_each_field() {
         .into_iter()
         .collect();
     report(&problems, "cli");
-    for field in psp2falco::psp::Field::ALL {
+    for field in psp_admission::Field::ALL {
         let rows = table.lines().filter(|line| line.split_whitespace().next() == Some(field.name())).count();
         assert_eq!(rows, 1, "{field}");
     }

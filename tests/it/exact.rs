@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use falco_rules::{self as falco, Event, RuleSet};
-use psp2falco::psp::admission::{Verdict, judge};
+use psp_admission::{Pod, Verdict, judge};
 use psp2falco::read::Located;
 use psp2falco::render::{Options, audit_rules};
 use serde_json::Value;
@@ -140,7 +140,7 @@ fn every_way_to_make_a_pod_alerts_as_the_pod_deserves_and_nothing_else_does() {
                     // Kubernetes 1.20 answered with a kind of its own
                     assert_eq!(alerts, ["PSP Audit Event Incomplete"], "{}", shape["shape"]);
                 } else {
-                    let wanted = judge(&located.policy, &event["responseObject"]);
+                    let wanted = judge(&located.policy, &Pod::new(&event["responseObject"]));
                     let (verdict, fields) = verdict(&set, &line);
                     let names: BTreeSet<String> = wanted.fields.iter().map(|f| f.name().to_owned()).collect();
                     assert_eq!(
@@ -177,7 +177,7 @@ fn pods_of_newer_releases() {
                 set.alerts(&Event::parse(line.as_bytes()).unwrap()).iter().map(|a| a.name.clone()).collect();
             let wanted: BTreeSet<String> = if stores_a_pod(event) {
                 judged += 1;
-                let judgement = judge(&located.policy, &event["responseObject"]);
+                let judgement = judge(&located.policy, &Pod::new(&event["responseObject"]));
                 let kind = if judgement.verdict == Verdict::Denied { "Violation" } else { "Lost Default" };
                 let name = &located.policy.name;
                 judgement.fields.iter().map(|f| format!("PSP {name} {kind} ({f})")).collect()

@@ -14,9 +14,9 @@ use std::sync::Mutex;
 
 use crate::snapshot::{check, cure, entries, files, report, root, updating};
 use clap::Parser as _;
+use psp_admission::Field;
 use psp2falco::cli::Cli;
 use psp2falco::commands;
-use psp2falco::psp::Field;
 
 /// Whole policies, in a folder beside those of the fields.
 const POLICIES: &str = "policies";

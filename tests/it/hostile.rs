@@ -18,9 +18,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use falco_rules::{self as falco, Event, RuleSet};
+use psp_admission::scope::{IMAGES, NAMESPACES};
+use psp_admission::{Pod, Verdict, judge};
 use psp2falco::access::Access;
 use psp2falco::cli::ReportFormat;
-use psp2falco::psp::admission::{Verdict, judge};
 use psp2falco::read::{Inventory, Located, Options, read_text};
 use psp2falco::render::{self, AuditObject, audit_rules};
 use psp2falco::report::{self, model::Report};
@@ -352,7 +353,7 @@ fn holds(field: &Field, text: &str) -> bool {
     let near = near_misses(text);
     for value in near.iter().map(String::as_str).chain([text]) {
         let pod = pod(value);
-        let wanted = judge(&inventory.policies[0].policy, &pod);
+        let wanted = judge(&inventory.policies[0].policy, &Pod::new(&pod));
         let kind = if wanted.verdict == Verdict::Denied { "Violation" } else { "Lost Default" };
         let wanted: BTreeSet<String> = wanted.fields.iter().map(|f| format!("PSP p {kind} ({f})")).collect();
         let line = event(&pod);
@@ -640,14 +641,14 @@ fn images_and_namespaces_of_annotations_stay_values() {
     for text in HOSTILE {
         // commas part images, and blanks, quotes and brackets around them are dropped
         let image = format!("i{text}i").replace(',', ";");
-        let inventory = policy(render::IMAGES, &image);
+        let inventory = policy(IMAGES, &image);
         let rules = load(&rules_files(&inventory.policies)[0].1);
         assert!(alerts(&rules, &format!("{image}:1")), "{image:?}");
         for other in near_misses(&image) {
             let matches = other.starts_with(&format!("{image}:")) || other.starts_with(&format!("{image}@"));
             assert_eq!(alerts(&rules, &other), matches, "{image:?} {other:?}");
         }
-        let inventory = policy(render::NAMESPACES, &format!("web,n{text}n"));
+        let inventory = policy(NAMESPACES, &format!("web,n{text}n"));
         let error = audit_rules(&inventory.policies, &render::Options::default());
         let is_namespace = format!("n{text}n")
             .split(',')

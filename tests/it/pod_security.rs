@@ -5,8 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::common::Recording;
-use psp2falco::psp::Policy;
-use psp2falco::psp::admission::{Verdict, judge};
+use psp_admission::{Pod, Policy, Verdict, judge};
 use psp2falco::read::{Options, read_text};
 use psp2falco::report::pss::{Level, standing};
 use serde_json::{Value, json};
@@ -309,7 +308,7 @@ fn levels_break_nothing_unsaid_and_cover_what_they_are_said_to() {
         for (pod, failed) in pods.iter().skip(i % 17).step_by(17) {
             let failed: Vec<&str> =
                 failed.iter().filter(|(level, _)| *level <= standing.level).map(|(_, name)| *name).collect();
-            let judgement = judge(policy, pod);
+            let judgement = judge(policy, &Pod::new(pod));
             if judgement.verdict != Verdict::Denied {
                 for name in failed {
                     assert!(

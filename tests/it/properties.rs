@@ -15,9 +15,8 @@ use crate::common::random::{Random, seed};
 use std::collections::BTreeSet;
 
 use falco_rules::{self as falco, Event};
-use psp2falco::psp::admission::{Verdict, judge};
+use psp_admission::{Field, Fields, Pod, Policy, Verdict, judge, union};
 use psp2falco::psp::validity::unusable;
-use psp2falco::psp::{Field, Policy, union};
 use psp2falco::render::{Options, audit_rules, runtime_rules};
 use serde_json::{Map, Value, json};
 
@@ -487,14 +486,14 @@ fn a_union_refuses_only_what_each_of_its_policies_refuses() {
         if policies.is_empty() {
             continue;
         }
-        let together = union(&policies);
+        let together = union(&policies).unwrap();
         for _ in 0..40 {
             let pod = pod(&mut random);
-            let refuses = |policy: &Policy| -> BTreeSet<Field> {
-                let judgement = judge(policy, &pod);
-                if judgement.verdict == Verdict::Denied { judgement.fields } else { BTreeSet::new() }
+            let refuses = |policy: &Policy| -> Fields {
+                let judgement = judge(policy, &Pod::new(&pod));
+                if judgement.verdict == Verdict::Denied { judgement.fields } else { Fields::default() }
             };
-            let each: Vec<BTreeSet<Field>> = policies.iter().map(|p| refuses(p)).collect();
+            let each: Vec<Fields> = policies.iter().map(|p| refuses(p)).collect();
             for field in refuses(&together) {
                 // what one policy refuses for its kind, another refuses for its particulars
                 let kin: &[Field] = match field {
@@ -506,11 +505,11 @@ fn a_union_refuses_only_what_each_of_its_policies_refuses() {
                     }
                     _ => &[field],
                 };
-                let all = each.iter().all(|refused| kin.iter().any(|f| refused.contains(f)));
+                let all = each.iter().all(|refused| kin.iter().any(|f| refused.contains(*f)));
                 assert!(all, "PSP2FALCO_SEED={seed} {field}\n{policies:#?}\n{together:#?}\n{pod:#}");
                 kept += 1;
             }
-            lifted += each.iter().map(BTreeSet::len).sum::<usize>();
+            lifted += each.iter().map(|fields| fields.len()).sum::<usize>();
         }
     }
     assert!(kept > 1000 && lifted > kept, "{kept} fields refused together, {lifted} by single policies");
@@ -535,7 +534,7 @@ fn rules_and_admission_agree() {
         for _ in 0..40 {
             let pod = pod(&mut random);
             let line = event(&pod);
-            let wanted = judge(&located.policy, &pod);
+            let wanted = judge(&located.policy, &Pod::new(&pod));
             let kind = match wanted.verdict {
                 Verdict::Denied => "Violation",
                 _ => "Lost Default",

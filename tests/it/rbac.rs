@@ -16,9 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use falco_rules::{self as falco, Event, RuleSet};
+use psp_admission::{Decision, Pod, Policy, changes_under_all, decide};
 use psp2falco::access::{self, Access, Request};
-use psp2falco::psp::Policy;
-use psp2falco::psp::set::{Decision, decide};
 use psp2falco::read::{self, Inventory};
 use psp2falco::render::{Options, audit_rules};
 use serde_json::{Value, json};
@@ -89,7 +88,7 @@ fn wanted(inventory: &Inventory, access: &Access, event: &Value) -> BTreeSet<Str
         .map(|p| &p.policy)
         .filter(|p| access.admits_under(&p.name, &request))
         .collect();
-    match decide(usable, pod, event.get("requestObject")) {
+    match decide(usable, &Pod::new(pod), event.get("requestObject").is_some_and(changes_under_all)) {
         Decision::NoneUsable => BTreeSet::from(["PSP No Usable Policy".to_owned()]),
         Decision::Admitted(policy, fields) => {
             fields.iter().map(|f| format!("PSP {} Lost Default ({f})", policy.name)).collect()

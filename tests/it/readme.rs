@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::snapshot::{check, root};
 use falco_rules::{Event, RuleSet, Source, load};
-use psp2falco::psp::Field;
+use psp_admission::Field;
 use psp2falco::read;
 use psp2falco::render::{self, AuditObject};
 use psp2falco::report;

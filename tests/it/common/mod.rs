@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
-use psp2falco::psp::Policy;
+use psp_admission::Policy;
 use psp2falco::read::{Located, Options, read_text};
 use serde_json::Value;
 

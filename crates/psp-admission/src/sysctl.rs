@@ -14,10 +14,15 @@ pub fn is_safe(name: &str) -> bool {
     SAFE.contains(&name)
 }
 
-/// Does some pattern match `name`, exactly or, when it ends in `*`, as a prefix?
-pub fn matches_any(patterns: &[String], name: &str) -> bool {
-    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+/// Does a pattern match `name`, exactly or, when it ends in `*`, as a prefix?
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
         None => name == pattern,
-    })
+    }
+}
+
+/// Does some pattern match `name`?
+pub fn matches_any(patterns: &[String], name: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, name))
 }

@@ -1,0 +1,46 @@
+//! `volumes`: which types of volumes may pods use?
+//!
+//! A volume's type is listed, or the list has `*`; an absent or empty list allows none. Where `secret` is listed, so is
+//! a projected volume made only of what a service account token volume holds.
+
+use super::{Restriction, joined};
+use crate::pod::{Pod, Volume};
+use crate::policy::Policy;
+use crate::reason::{Found, Place, Problem, Reason};
+
+pub(super) struct Volumes;
+
+impl Restriction for Volumes {
+    fn refusals<'a>(policy: &'a Policy, pod: &'a Pod<'a>) -> impl Iterator<Item = Reason<'a>> {
+        let types = &policy.spec.volumes;
+        pod.volumes.iter().filter_map(move |volume| {
+            let source = volume.source.as_deref().filter(|source| !allowed(types, source, volume))?;
+            Some(Reason {
+                place: Place::Volume(&volume.name),
+                path: "",
+                found: Found::Word(volume_type(source)),
+                problem: Problem::NotListed(types, &[]),
+            })
+        })
+    }
+
+    fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
+        union.spec.volumes = joined(&a.spec.volumes, &b.spec.volumes);
+    }
+}
+
+fn allowed(types: &[String], source: &str, volume: &Volume<'_>) -> bool {
+    let wanted = volume_type(source);
+    types
+        .iter()
+        .any(|listed| listed == "*" || listed == wanted || listed == "secret" && volume.only_service_account)
+}
+
+/// The policy's word for a volume source: the API spells two of them differently in pods and in policies.
+pub fn volume_type(source: &str) -> &str {
+    match source {
+        "cephfs" => "cephFS",
+        "storageos" => "storageOS",
+        other => other,
+    }
+}
