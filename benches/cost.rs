@@ -17,8 +17,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use psp_admission::Field;
-use psp2falco::access::Access;
 use psp2falco::predict::Predictor;
+use psp2falco::rbac;
 use psp2falco::read::{Inventory, Options, read_text};
 use psp2falco::{commands, render, restrictions};
 
@@ -161,11 +161,11 @@ fn access() {
     let mut times = [Duration::ZERO; 3];
     for (n, bindings) in [200, 2_000, 20_000].into_iter().enumerate() {
         let inventory = cluster::inventory(bindings);
-        times[n] = cost(|| Access::of_inventory(&inventory).unwrap());
+        times[n] = cost(|| rbac::access(&inventory, None).unwrap());
     }
     row("who may use which policy, by 200, 2,000, 20,000 bindings", times, None);
     let inventory = cluster::inventory(2_000);
-    let options = options(Access::of_inventory(&inventory));
+    let options = options(rbac::access(&inventory, None));
     for (n, pods) in [1_000, 10_000, 100_000].into_iter().enumerate() {
         let mut predictor = Predictor::new(inventory.policies.iter().map(|p| &p.policy), &options);
         let clock = Instant::now();

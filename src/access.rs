@@ -1,14 +1,26 @@
 //! Who may use which policy: RBAC as the API server's authorizer reads it (Kubernetes 1.20
 //! `plugin/pkg/auth/authorizer/rbac/rbac.go`, `pkg/apis/rbac/v1/evaluation_helpers.go`), asked as admission asked it
 //! (`plugin/pkg/admission/security/podsecuritypolicy/admission.go`, `isAuthorizedForPolicy`).
+//!
+//! # Whole and partial
+//!
+//! RBAC is *whole* when the objects hold the API server's own bootstrap roles: the API server makes them anew at each
+//! start, so a listing that has `cluster-admin` has the rest too. Then who is not granted a policy may not use it.
+//! Otherwise it is *partial*, like one chart's Role and RoleBinding: it says who certainly may use a policy, and never
+//! who may not. A policy that partial RBAC grants to somebody is judged for those alone. A policy that it grants to
+//! nobody [stands alone](Access::stands_alone): it is judged for everybody, as all policies are without RBAC.
+//!
+//! # Objects without a namespace
+//!
+//! A Role, RoleBinding or ServiceAccount without `metadata.namespace` (every Helm template) is in one namespace, which
+//! is given when it is applied. Such a RoleBinding counts in any namespace here, and its own service accounts count in
+//! the namespace of each pod.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use psp_admission::May;
 use serde_json::Value;
-
-use crate::problem::{Problem, quote};
-use crate::read::{Inventory, Object};
 
 /// The group that the API server asks no permission of.
 pub const MASTERS: &str = "system:masters";
@@ -64,20 +76,75 @@ pub struct Grants {
     pub everywhere: Subjects,
     /// In one namespace more than everywhere.
     pub within: BTreeMap<Arc<str>, Subjects>,
+    /// Service accounts by their own names: each in its own namespace, whichever that is.
+    pub at_home: BTreeSet<Arc<str>>,
 }
 
 impl Grants {
     fn hold<G: AsRef<str>>(&self, user: &str, groups: &[G], namespace: &str) -> bool {
         self.everywhere.contain(user, groups)
             || self.within.get(namespace).is_some_and(|subjects| subjects.contain(user, groups))
+            || account(user).is_some_and(|(of, name)| of == namespace && self.at_home.contains(name))
     }
 
-    fn in_scope(&mut self, namespace: Option<&Arc<str>>) -> &mut Subjects {
-        match namespace {
-            None => &mut self.everywhere,
-            Some(namespace) => self.within.entry(Arc::clone(namespace)).or_default(),
+    /// Is there nobody among these?
+    pub fn are_none(&self) -> bool {
+        let nobody = |subjects: &Subjects| subjects.users.is_empty() && subjects.groups.is_empty();
+        nobody(&self.everywhere) && self.within.values().all(nobody) && self.at_home.is_empty()
+    }
+}
+
+/// An object that may say who may use a policy: a role, a binding or a service account, as the API has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// The object, with its `kind`.
+    pub value: &'a Value,
+    /// The path of the file that it is from. Of several roles of one name, a binding refers to that of its own file,
+    /// or else of the nearest folder.
+    pub file: &'a str,
+}
+
+/// The kind of a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoleKind {
+    /// `ClusterRole`: of the whole cluster.
+    Cluster,
+    /// `Role`: of one namespace.
+    Local,
+}
+
+impl RoleKind {
+    /// The word of the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            RoleKind::Cluster => "ClusterRole",
+            RoleKind::Local => "Role",
         }
     }
+}
+
+/// What somebody should know of an object that grants less than it seems to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Which object: its number among those given, from 0.
+    pub object: usize,
+    /// What of it.
+    pub what: Doubt,
+}
+
+/// Why an object grants less than it seems to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// A binding to a role that is not among the objects.
+    NoRole(RoleKind, String),
+    /// A binding to a role that is defined so many times, each otherwise: only what all of them grant counts.
+    SeveralRoles(RoleKind, String, usize),
+    /// A binding to a service account that does not exist: its namespace and name.
+    NoAccount(String, String),
+    /// A ClusterRoleBinding to a service account (its name) without a namespace, which the API server refuses.
+    HomelessAccount(String),
+    /// An aggregated role without rules, and without any role that it would take them from.
+    NoParts,
 }
 
 /// Who may use which policy.
@@ -85,117 +152,135 @@ impl Grants {
 pub struct Access {
     every: Grants,
     policies: BTreeMap<String, Grants>,
-    /// How many roles and bindings there were.
+    /// Whether the objects are all there are: who is not granted a policy may not use it.
+    pub whole: bool,
+    /// How many roles there were.
     pub roles: usize,
     /// How many bindings let somebody use a policy.
     pub granting: usize,
+    /// How many of these are in a namespace that they do not name.
+    pub unnamed: usize,
     /// How many bindings there were.
     pub bindings: usize,
-    /// Bindings that grant a policy to nobody, for want of a role or of a service account.
-    pub notes: Vec<Problem>,
-}
-
-/// What one role says of policies.
-#[derive(Debug, Default, Clone)]
-struct Uses<'a> {
-    every: bool,
-    names: BTreeSet<&'a str>,
+    /// What grants less than it seems to.
+    pub notes: Vec<Note>,
 }
 
 impl Access {
-    /// Who may use the policies of an inventory, by its objects; see [`Access::new`].
-    pub fn of_inventory(inventory: &Inventory) -> Option<Self> {
-        Self::new(&inventory.objects, inventory.policies.iter().map(|p| p.policy.name.as_str()))
-    }
-
-    /// Reads roles and bindings. `None` if `objects` lack the one or the other, and so do not tell.
-    pub fn new<'a>(objects: &'a [Object], policies: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        let mut reader = Reader::default();
+    /// Reads roles, bindings and service accounts; objects of other kinds are left alone. Objects without a namespace
+    /// are in `default_namespace`, where it is given. `None` if there is no role or no binding, so that nothing is told.
+    pub fn new<'a>(
+        objects: &[Given<'a>],
+        policies: impl IntoIterator<Item = &'a str>,
+        default_namespace: Option<&'a str>,
+    ) -> Option<Self> {
+        let policies: BTreeMap<String, Grants> =
+            policies.into_iter().map(|p| (p.to_owned(), Grants::default())).collect();
+        let mut reader = Reader::new(objects, &policies, default_namespace);
         let mut access = Self {
-            policies: policies.into_iter().map(|p| (p.to_owned(), Grants::default())).collect(),
+            policies,
+            whole: objects.iter().any(|object| is_bootstrap(object.value)),
             ..Self::default()
         };
         access.every.everywhere.groups.insert(reader.name(MASTERS));
-        let names: BTreeSet<String> = access.policies.keys().cloned().collect();
-        for object in objects {
-            match object.kind.as_str() {
-                "ClusterRole" | "Role" => {
-                    access.roles += 1;
-                    let key = (namespace(object).filter(|_| object.kind == "Role"), name(object));
-                    reader.roles.insert(key, uses(&object.value, &names));
-                    if object.value.get("aggregationRule").is_some_and(|r| !r.is_null())
-                        && rules(&object.value).next().is_none()
-                    {
-                        access.note(
-                            object,
-                            "an aggregated role without its rules grants nothing; read it from the cluster",
-                        );
-                    }
-                }
-                "ServiceAccount" => {
-                    reader.accounts.insert((namespace(object).unwrap_or_default(), name(object)));
+        access.roles = reader.read(access.whole, &mut access.notes);
+        for (index, object) in objects.iter().enumerate() {
+            match kind(object.value) {
+                "ClusterRoleBinding" => access.binding(index, object, None, &mut reader),
+                "RoleBinding" => {
+                    let own = reader.namespace(object.value);
+                    access.binding(index, object, Some(own), &mut reader);
                 }
                 _ => {}
             }
         }
-        for object in
-            objects.iter().filter(|o| matches!(o.kind.as_str(), "ClusterRoleBinding" | "RoleBinding"))
-        {
-            access.bindings += 1;
-            access.binding(object, &mut reader);
-        }
         (access.roles > 0 && access.bindings > 0).then_some(access)
     }
 
-    fn note(&mut self, object: &Object, message: impl Into<String>) {
-        let message = format!("{} {}: {}", object.kind, quote(name(object)), message.into());
-        self.notes.push(Problem { place: object.place.clone(), path: String::new(), message });
-    }
-
-    fn binding<'a>(&mut self, object: &'a Object, reader: &mut Reader<'a>) {
+    /// Takes in a binding; `own` is its namespace, if it is a RoleBinding.
+    fn binding<'a>(
+        &mut self,
+        index: usize,
+        object: &Given<'a>,
+        own: Option<Namespace<'a>>,
+        reader: &mut Reader<'a>,
+    ) {
+        self.bindings += 1;
         let text = |pointer: &str| object.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let local = object.kind == "RoleBinding";
-        let own = namespace(object).unwrap_or_default();
-        let (kind, role) = (text("/roleRef/kind"), text("/roleRef/name"));
-        let key = match kind {
-            "ClusterRole" => (None, role),
-            "Role" if local => (Some(own), role),
+        let name = text("/roleRef/name");
+        let kind = match (text("/roleRef/kind"), own) {
+            ("ClusterRole", _) => RoleKind::Cluster,
+            ("Role", Some(_)) => RoleKind::Local,
             _ => return,
         };
-        let Some(uses) = reader.roles.get(&key).cloned() else {
-            if !role.starts_with("system:") && !PREDEFINED.contains(&role) {
-                self.note(
-                    object,
-                    format!("the {kind} {} does not exist here; it grants nothing", quote(role)),
-                );
+        let Some(found) = reader.role(kind, name, own, object.file) else {
+            if !name.starts_with("system:") && !PREDEFINED.contains(&name) {
+                self.notes.push(Note { object: index, what: Doubt::NoRole(kind, name.to_owned()) });
             }
             return;
         };
-        if !uses.every && uses.names.is_empty() {
-            return;
+        let mut granting = false;
+        for (scope, role) in found {
+            if let Some(several) = role.several {
+                let what = Doubt::SeveralRoles(kind, name.to_owned(), several);
+                self.notes.push(Note { object: index, what });
+            }
+            if role.uses.every || !role.uses.names.is_empty() {
+                granting = true;
+                self.unnamed += usize::from(scope == Some(Namespace::Unnamed));
+                self.grant(index, object.value, scope, &role.uses, reader);
+            }
         }
-        self.granting += 1;
-        let scope = local.then(|| reader.name(own));
-        for subject in object.value.get("subjects").and_then(Value::as_array).into_iter().flatten() {
+        self.granting += usize::from(granting);
+    }
+
+    /// Grants what a role lets use to the subjects of a binding; `scope` is the only namespace where it counts.
+    fn grant<'a>(
+        &mut self,
+        index: usize,
+        binding: &'a Value,
+        scope: Option<Namespace<'a>>,
+        uses: &Uses<'a>,
+        reader: &mut Reader<'a>,
+    ) {
+        for subject in binding.get("subjects").and_then(Value::as_array).into_iter().flatten() {
             let text = |key: &str| subject.get(key).and_then(Value::as_str).unwrap_or_default();
-            let (user, group) = match text("kind") {
-                "User" => (Some(reader.name(text("name"))), None),
-                "Group" => (None, Some(reader.name(text("name")))),
-                "ServiceAccount" => {
-                    let namespace = if text("namespace").is_empty() { own } else { text("namespace") };
-                    if namespace.is_empty() {
-                        continue;
+            let (mut user, mut group, mut at_home) = (None, None, None);
+            match (text("kind"), text("namespace"), scope) {
+                ("User", ..) => user = Some(reader.name(text("name"))),
+                ("Group", ..) => group = Some(reader.name(text("name"))),
+                ("ServiceAccount", "", None) => {
+                    let what = Doubt::HomelessAccount(text("name").to_owned());
+                    self.notes.push(Note { object: index, what });
+                    continue;
+                }
+                ("ServiceAccount", "", Some(Namespace::Unnamed)) => at_home = Some(reader.name(text("name"))),
+                ("ServiceAccount", given, _) => {
+                    let namespace = match scope {
+                        Some(Namespace::Named(own)) if given.is_empty() => own,
+                        _ => subject.get("namespace").and_then(Value::as_str).unwrap_or_default(),
+                    };
+                    if self.whole && reader.lacks_account(namespace, text("name")) {
+                        let what = Doubt::NoAccount(namespace.to_owned(), text("name").to_owned());
+                        self.notes.push(Note { object: index, what });
                     }
-                    if !reader.accounts.is_empty() && !reader.accounts.contains(&(namespace, text("name"))) {
-                        let account = quote(&format!("{namespace}/{}", text("name")));
-                        self.note(object, format!("the service account {account} does not exist here"));
-                    }
-                    (Some(reader.name(&account_user(namespace, text("name")))), None)
+                    user = Some(reader.name(&account_user(namespace, text("name"))));
                 }
                 _ => continue,
+            }
+            let scope = match scope {
+                Some(Namespace::Named(namespace)) => Some(reader.name(namespace)),
+                Some(Namespace::Unnamed) | None => None,
             };
             let add = |grants: &mut Grants| {
-                let subjects = grants.in_scope(scope.as_ref());
+                grants.at_home.extend(at_home.clone());
+                if user.is_none() && group.is_none() {
+                    return;
+                }
+                let subjects = match &scope {
+                    None => &mut grants.everywhere,
+                    Some(namespace) => grants.within.entry(Arc::clone(namespace)).or_default(),
+                };
                 subjects.users.extend(user.clone());
                 subjects.groups.extend(group.clone());
             };
@@ -211,18 +296,32 @@ impl Access {
         }
     }
 
-    /// May this user, by name or by a group, use a policy in a namespace?
+    /// May this user, by name or by a group, use a policy in a namespace, as far as the objects say?
     pub fn may_use<G: AsRef<str>>(&self, policy: &str, user: &str, groups: &[G], namespace: &str) -> bool {
         groups.iter().any(|g| g.as_ref() == MASTERS)
             || self.every.hold(user, groups, namespace)
             || self.policies.get(policy).is_some_and(|grants| grants.hold(user, groups, namespace))
     }
 
-    /// May a pod be admitted under a policy: may its service account or its requester use it?
+    /// May a pod be admitted under a policy, as far as the objects say: may its service account or its requester use it?
     pub fn admits_under<G: AsRef<str>>(&self, policy: &str, request: &Request<'_, G>) -> bool {
         let account = account_user(request.namespace, request.service_account);
         self.may_use(policy, &account, &account_groups(request.namespace), request.namespace)
             || self.may_use(policy, request.user, request.groups, request.namespace)
+    }
+
+    /// How a policy takes part in the decision over a request; not at all, if only others may use it.
+    pub fn may<G: AsRef<str>>(&self, policy: &str, request: &Request<'_, G>) -> Option<May> {
+        if self.admits_under(policy, request) {
+            return Some(May::Certainly);
+        }
+        self.stands_alone(policy).then_some(May::Perhaps)
+    }
+
+    /// Does nothing tell who may use this policy? Then it is judged for everybody. That somebody may use every policy
+    /// does not count: such are the administrators.
+    pub fn stands_alone(&self, policy: &str) -> bool {
+        !self.whole && self.policies.get(policy).is_none_or(Grants::are_none)
     }
 
     /// Who may use every policy.
@@ -271,15 +370,92 @@ pub fn service_account(pod: &Value) -> &str {
 /// Roles that every cluster has, besides those of `system:`; a hand-picked input may well leave them out.
 const PREDEFINED: [&str; 4] = ["cluster-admin", "admin", "edit", "view"];
 
-#[derive(Default)]
+/// The service account that every namespace has, made by the API server's own controller.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// Is this `cluster-admin` as the API server made it?
+fn is_bootstrap(object: &Value) -> bool {
+    kind(object) == "ClusterRole"
+        && name(object) == "cluster-admin"
+        && object.pointer("/metadata/labels/kubernetes.io~1bootstrapping").and_then(Value::as_str)
+            == Some("rbac-defaults")
+}
+
+/// The namespace that an object is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Namespace<'a> {
+    Named(&'a str),
+    /// One that the object does not name.
+    Unnamed,
+}
+
+/// What a role lets use.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Uses<'a> {
+    every: bool,
+    names: BTreeSet<&'a str>,
+}
+
+impl<'a> Uses<'a> {
+    /// What either lets use.
+    fn join(&mut self, other: &Self) {
+        self.every |= other.every;
+        self.names.extend(&other.names);
+    }
+
+    /// What both let use.
+    fn meet(&mut self, other: &Self) {
+        self.names = match (self.every, other.every) {
+            (true, _) => other.names.clone(),
+            (_, true) => std::mem::take(&mut self.names),
+            _ => self.names.intersection(&other.names).copied().collect(),
+        };
+        self.every &= other.every;
+    }
+}
+
+/// A role as one file defines it.
+#[derive(Debug)]
+struct Role<'a> {
+    file: &'a str,
+    uses: Uses<'a>,
+}
+
+/// The role that a binding refers to.
+#[derive(Debug, PartialEq, Eq)]
+struct Found<'a> {
+    uses: Uses<'a>,
+    /// How many roles it may be, where they differ.
+    several: Option<usize>,
+}
+
 struct Reader<'a> {
-    /// Roles by namespace and name, cluster roles without a namespace.
-    roles: HashMap<(Option<&'a str>, &'a str), Uses<'a>>,
+    objects: Vec<Given<'a>>,
+    policies: BTreeSet<String>,
+    default_namespace: Option<&'a str>,
+    cluster_roles: HashMap<&'a str, Vec<Role<'a>>>,
+    roles: HashMap<&'a str, BTreeMap<Namespace<'a>, Vec<Role<'a>>>>,
     accounts: HashSet<(&'a str, &'a str)>,
     names: HashSet<Arc<str>>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(
+        objects: &[Given<'a>],
+        policies: &BTreeMap<String, Grants>,
+        default_namespace: Option<&'a str>,
+    ) -> Self {
+        Self {
+            objects: objects.to_vec(),
+            policies: policies.keys().cloned().collect(),
+            default_namespace,
+            cluster_roles: HashMap::new(),
+            roles: HashMap::new(),
+            accounts: HashSet::new(),
+            names: HashSet::new(),
+        }
+    }
+
     /// A name, once in memory.
     fn name(&mut self, text: &str) -> Arc<str> {
         if let Some(name) = self.names.get(text) {
@@ -289,14 +465,234 @@ impl Reader<'_> {
         self.names.insert(Arc::clone(&name));
         name
     }
+
+    /// The namespace of an object that has one.
+    fn namespace(&self, object: &'a Value) -> Namespace<'a> {
+        let given = object.pointer("/metadata/namespace").and_then(Value::as_str).filter(|n| !n.is_empty());
+        given.or(self.default_namespace).map_or(Namespace::Unnamed, Namespace::Named)
+    }
+
+    /// Takes in roles and service accounts; how many roles there are.
+    fn read(&mut self, whole: bool, notes: &mut Vec<Note>) -> usize {
+        let mut roles = 0;
+        let mut aggregated = Aggregation::new(self);
+        for (index, Given { value, file }) in self.objects.clone().into_iter().enumerate() {
+            match kind(value) {
+                "ClusterRole" => {
+                    roles += 1;
+                    let stored = rules(value).next().is_some();
+                    let mut own = uses(value, &aggregated.policies);
+                    // what the controller has written counts; in a manifest it writes the rules anew
+                    if is_aggregated(value) && !(whole && stored) {
+                        match aggregated.of(index) {
+                            Some(parts) => own = parts,
+                            None if !stored => notes.push(Note { object: index, what: Doubt::NoParts }),
+                            None => {}
+                        }
+                    }
+                    self.cluster_roles.entry(name(value)).or_default().push(Role { file, uses: own });
+                }
+                "Role" => {
+                    roles += 1;
+                    let role = Role { file, uses: uses(value, &aggregated.policies) };
+                    let namespace = self.namespace(value);
+                    let named = self.roles.entry(name(value)).or_default();
+                    named.entry(namespace).or_default().push(role);
+                }
+                "ServiceAccount" => {
+                    if let Namespace::Named(namespace) = self.namespace(value) {
+                        self.accounts.insert((namespace, name(value)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        roles
+    }
+
+    /// Do the service accounts, where they were read, lack this one?
+    fn lacks_account(&self, namespace: &str, name: &str) -> bool {
+        name != DEFAULT_ACCOUNT && !self.accounts.is_empty() && !self.accounts.contains(&(namespace, name))
+    }
+
+    /// The role that a binding of `own` namespace in `file` refers to, and the namespace where the binding counts.
+    ///
+    /// A RoleBinding and the Role that it names are of one namespace: where one of the two does not name it, it is that
+    /// of the other.
+    fn role(
+        &self,
+        kind: RoleKind,
+        name: &str,
+        own: Option<Namespace<'a>>,
+        file: &str,
+    ) -> Option<Vec<(Option<Namespace<'a>>, Found<'a>)>> {
+        if kind == RoleKind::Cluster {
+            return Some(vec![(own, nearest(self.cluster_roles.get(name)?, file))]);
+        }
+        let named = self.roles.get(name)?;
+        let own = own?;
+        if let Some(roles) = named.get(&own) {
+            return Some(vec![(Some(own), nearest(roles, file))]);
+        }
+        match own {
+            Namespace::Named(_) => {
+                named.get(&Namespace::Unnamed).map(|roles| vec![(Some(own), nearest(roles, file))])
+            }
+            Namespace::Unnamed => Some(
+                named.iter().map(|(namespace, roles)| (Some(*namespace), nearest(roles, file))).collect(),
+            ),
+        }
+    }
 }
 
-fn name(object: &Object) -> &str {
-    object.value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+/// Of several roles of one name that of the same file, else of the nearest folder; of several of these what all of
+/// them let use.
+fn nearest<'a>(roles: &[Role<'a>], file: &str) -> Found<'a> {
+    let near = |role: &&Role<'_>| nearness(role.file, file);
+    let most = roles.iter().map(|role| near(&role)).max();
+    let mut nearest = roles.iter().filter(|role| Some(near(role)) == most);
+    let Some(first) = nearest.next() else { return Found { uses: Uses::default(), several: None } };
+    let mut found = Found { uses: first.uses.clone(), several: None };
+    let mut count = 1;
+    for other in nearest {
+        count += 1;
+        if other.uses != first.uses {
+            found.several = Some(count);
+        }
+        found.uses.meet(&other.uses);
+    }
+    found.several = found.several.map(|_| count);
+    found
 }
 
-fn namespace(object: &Object) -> Option<&str> {
-    object.value.pointer("/metadata/namespace").and_then(Value::as_str)
+/// How near two files are: how many folders both are in, and more than any for one and the same.
+fn nearness(left: &str, right: &str) -> usize {
+    if left == right {
+        return usize::MAX;
+    }
+    let folders = |file: &str| -> Vec<String> {
+        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        folder.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect()
+    };
+    folders(left).iter().zip(folders(right)).take_while(|(left, right)| *left == right).count()
+}
+
+/// Cluster roles that take their rules from others, as the API server's controller puts them together
+/// (`pkg/controller/clusterroleaggregation`).
+struct Aggregation<'a> {
+    /// The cluster roles, by their numbers among the objects.
+    roles: BTreeMap<usize, &'a Value>,
+    /// The numbers of those that have a label.
+    labelled: HashMap<(&'a str, &'a str), Vec<usize>>,
+    /// The numbers of the roles that a role selects, once they were looked for.
+    selected: HashMap<usize, Vec<usize>>,
+    policies: BTreeSet<String>,
+}
+
+impl<'a> Aggregation<'a> {
+    fn new(reader: &Reader<'a>) -> Self {
+        let objects = reader.objects.iter().map(|given| given.value).enumerate();
+        let roles: BTreeMap<usize, &Value> =
+            objects.filter(|(_, value)| kind(value) == "ClusterRole").collect();
+        let mut labelled: HashMap<_, Vec<usize>> = HashMap::new();
+        for (index, role) in &roles {
+            let labels = role.pointer("/metadata/labels").and_then(Value::as_object);
+            for (key, value) in labels.into_iter().flatten() {
+                if let Some(value) = value.as_str() {
+                    labelled.entry((key.as_str(), value)).or_default().push(*index);
+                }
+            }
+        }
+        Self { roles, labelled, selected: HashMap::new(), policies: reader.policies.clone() }
+    }
+
+    /// What an aggregated role lets use by the roles that it selects, and by those that these select; `None` if it
+    /// selects none.
+    fn of(&mut self, aggregated: usize) -> Option<Uses<'a>> {
+        let mut uses = Uses::default();
+        let mut seen = BTreeSet::from([aggregated]);
+        let mut open = vec![aggregated];
+        while let Some(next) = open.pop() {
+            for part in self.parts(next) {
+                if !seen.insert(part) {
+                    continue;
+                }
+                match self.parts(part).as_slice() {
+                    [] => uses.join(
+                        &self
+                            .roles
+                            .get(&part)
+                            .map_or_else(Uses::default, |role| self::uses(role, &self.policies)),
+                    ),
+                    // its own rules are written anew as well
+                    _ => open.push(part),
+                }
+            }
+        }
+        (seen.len() > 1).then_some(uses)
+    }
+
+    /// The roles that a role takes its rules from.
+    fn parts(&mut self, index: usize) -> Vec<usize> {
+        if let Some(parts) = self.selected.get(&index) {
+            return parts.clone();
+        }
+        let mut parts = BTreeSet::new();
+        if let Some(role) = self.roles.get(&index) {
+            let selectors = role.pointer("/aggregationRule/clusterRoleSelectors").and_then(Value::as_array);
+            for selector in selectors.into_iter().flatten() {
+                let of_label = selector.get("matchLabels").and_then(Value::as_object).and_then(|labels| {
+                    let (key, value) = labels.iter().next()?;
+                    Some(self.labelled.get(&(key.as_str(), value.as_str()?)).cloned().unwrap_or_default())
+                });
+                let candidates = of_label.unwrap_or_else(|| self.roles.keys().copied().collect());
+                parts.extend(candidates.into_iter().filter(|candidate| {
+                    let part = self.roles.get(candidate);
+                    part.is_some_and(|part| name(part) != name(role) && matches(selector, part))
+                }));
+            }
+        }
+        let parts: Vec<usize> = parts.into_iter().collect();
+        self.selected.insert(index, parts.clone());
+        parts
+    }
+}
+
+fn is_aggregated(role: &Value) -> bool {
+    role.get("aggregationRule").is_some_and(|rule| !rule.is_null())
+}
+
+/// Does a label selector match a role (`metav1.LabelSelector`)? An empty one matches everything.
+fn matches(selector: &Value, role: &Value) -> bool {
+    let label = |key: &str| role.get("metadata")?.get("labels")?.get(key)?.as_str();
+    let labels = selector.get("matchLabels").and_then(Value::as_object);
+    let mut labels = labels.into_iter().flatten();
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    let mut expressions = expressions.into_iter().flatten();
+    labels.all(|(key, value)| value.as_str().is_some_and(|value| label(key) == Some(value)))
+        && expressions.all(|expression| {
+            let text = |key: &str| expression.get(key).and_then(Value::as_str).unwrap_or_default();
+            let found = label(text("key"));
+            let listed = || {
+                let values = expression.get("values").and_then(Value::as_array);
+                values.into_iter().flatten().any(|value| value.as_str() == found)
+            };
+            match text("operator") {
+                "In" => found.is_some() && listed(),
+                "NotIn" => found.is_none() || !listed(),
+                "Exists" => found.is_some(),
+                "DoesNotExist" => found.is_none(),
+                _ => false,
+            }
+        })
+}
+
+fn kind(object: &Value) -> &str {
+    object.get("kind").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn name(object: &Value) -> &str {
+    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn rules(role: &Value) -> impl Iterator<Item = &Value> {

@@ -70,6 +70,11 @@ pub struct Rules {
     #[arg(long)]
     pub no_rbac: bool,
 
+    /// The namespace of Roles, RoleBindings and ServiceAccounts that name none; they count in every namespace when
+    /// left out.
+    #[arg(long, value_name = "NAME")]
+    pub default_namespace: Option<String>,
+
     /// The object of an audit event to judge: the pod as stored, or as the client sent it.
     #[arg(long, value_name = "OBJECT", value_enum, default_value_t = AuditObject::Response)]
     pub audit_object: AuditObject,

@@ -12,6 +12,7 @@ pub mod krm;
 pub mod predict;
 pub mod problem;
 pub mod psp;
+pub mod rbac;
 pub mod read;
 pub mod render;
 pub mod replay;

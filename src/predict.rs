@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use psp_admission::pod::{List, Pod};
 use psp_admission::scope::{IMAGES, NAMESPACES};
-use psp_admission::{Decision, Field, Judgement, Policy, Verdict, changes_under_all, choose, judge};
+use psp_admission::{Field, Judgement, May, Policy, changes_under_all, choose, judge};
 use serde_json::Value;
 
 use crate::access::{self, Access, Request};
@@ -126,7 +126,10 @@ const ADMITTED: &str = "/metadata/annotations/kubernetes.io~1psp";
 
 /// What tells whether two pods get the same alerts: the places of what is known of them, and whether every policy
 /// changes them.
-type Alike = (*const Vec<Judgement>, *const Vec<bool>, bool);
+type Alike = (*const Vec<Judgement>, *const Vec<Option<May>>, bool);
+
+/// How each policy takes part in the decision over a pod, if it does.
+type Usable = Rc<Vec<Option<May>>>;
 
 /// Predicts pod by pod; keeps no pod.
 pub struct Predictor<'p> {
@@ -139,7 +142,7 @@ pub struct Predictor<'p> {
     /// The alerts on pods alike in both, and in whether every policy changes them; where no policy is narrowed.
     known: HashMap<Alike, Rc<Vec<Alert<'p>>>>,
     /// Which policies may be used, by requester, namespace and service account.
-    usable: HashMap<(&'static str, String, String), Rc<Vec<bool>>>,
+    usable: HashMap<(&'static str, String, String), Usable>,
     seen: BTreeSet<Workload>,
     prediction: Prediction<'p>,
 }
@@ -228,32 +231,27 @@ impl<'p> Predictor<'p> {
         pod: &Value,
         namespace: &str,
         judgements: &[Judgement],
-        usable: Option<&Vec<bool>>,
+        usable: Option<&Vec<Option<May>>>,
         changed: bool,
     ) -> Vec<Alert<'p>> {
-        let judged = self.policies.iter().copied().zip(judgements);
         let within = |policy: &Policy| !self.narrowed || in_scope(policy, self.options, pod, namespace);
+        let judged =
+            self.policies.iter().zip(judgements).enumerate().filter_map(|(n, (policy, judgement))| {
+                // without RBAC, each policy stands alone
+                let may = usable.map_or(Some(May::Perhaps), |usable| usable.get(n).copied().flatten())?;
+                Some((*policy, may, *judgement))
+            });
+        let decision = choose(judged, changed);
+        let whole = self.options.access.as_ref().is_some_and(|access| access.whole);
         let mut alerts = Vec::new();
-        let Some(usable) = usable else {
-            for (policy, judgement) in judged.filter(|(p, _)| within(p)) {
-                alerts.extend(of_policy(policy, judgement));
-            }
-            return alerts;
-        };
-        let judged = judged.zip(usable).filter(|(_, usable)| **usable);
-        match choose(judged.map(|((policy, judgement), _)| (policy, *judgement)).collect(), changed) {
-            Decision::NoneUsable if in_scope_of_all(self.options, namespace) => {
-                alerts.push(Alert::NoUsablePolicy);
-            }
-            Decision::Admitted(policy, fields) if within(policy) => {
-                alerts.extend(fields.into_iter().map(|f| Alert::LostDefault(&policy.name, f)));
-            }
-            Decision::NoneUsable | Decision::Admitted(..) => {}
-            Decision::Refused(refused) => {
-                for (policy, fields) in refused.into_iter().filter(|(p, _)| within(p)) {
-                    alerts.extend(fields.into_iter().map(|f| Alert::Violation(&policy.name, f)));
-                }
-            }
+        if decision.none_usable && whole && in_scope_of_all(self.options, namespace) {
+            alerts.push(Alert::NoUsablePolicy);
+        }
+        for (policy, fields) in decision.refused.into_iter().filter(|(p, _)| within(p)) {
+            alerts.extend(fields.into_iter().map(|f| Alert::Violation(&policy.name, f)));
+        }
+        for (policy, fields) in decision.corrected.into_iter().filter(|(p, _)| within(p)) {
+            alerts.extend(fields.into_iter().map(|f| Alert::LostDefault(&policy.name, f)));
         }
         alerts
     }
@@ -294,23 +292,14 @@ impl Hasher for Seen {
     }
 }
 
-/// The alerts of a policy that stands alone.
-fn of_policy<'p>(policy: &'p Policy, judgement: &Judgement) -> Vec<Alert<'p>> {
-    let alert = |field: Field| match judgement.verdict {
-        Verdict::Denied => Alert::Violation(&policy.name, field),
-        _ => Alert::LostDefault(&policy.name, field),
-    };
-    judgement.fields.iter().map(alert).collect()
-}
-
 fn usable(
-    known: &mut HashMap<(&'static str, String, String), Rc<Vec<bool>>>,
+    known: &mut HashMap<(&'static str, String, String), Usable>,
     policies: &[&Policy],
     access: &Access,
     owner: &Owner<'_>,
     namespace: &str,
     service_account: &str,
-) -> Rc<Vec<bool>> {
+) -> Usable {
     let controller = owner.controller();
     let key = (controller, namespace.to_owned(), service_account.to_owned());
     // each node asks for its own pods, under its own name
@@ -319,8 +308,7 @@ fn usable(
     }
     let (user, groups) = owner.requester();
     let request = Request { user: &user, groups: &groups, namespace, service_account };
-    let usable: Rc<Vec<bool>> =
-        Rc::new(policies.iter().map(|p| access.admits_under(&p.name, &request)).collect());
+    let usable: Usable = Rc::new(policies.iter().map(|p| access.may(&p.name, &request)).collect());
     if owner.kind != "Node" {
         known.insert(key, Rc::clone(&usable));
     }

@@ -24,6 +24,7 @@ use crate::cli::{self, AuditObject, Cli, Command, Input, Output, Rules, Wrapper}
 use crate::config::Config;
 use crate::predict::{self, Prediction};
 use crate::problem::{Problem, cut, printable};
+use crate::rbac;
 use crate::read::{self, Inventory};
 use crate::render::{self, Layer, Rendered};
 use crate::{report, wrap, write};
@@ -212,15 +213,18 @@ fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<O
     if rules.no_rbac {
         return Ok(None);
     }
-    let access = Access::of_inventory(inventory);
-    let notes = access.iter().flat_map(|a| &a.notes);
-    for note in notes.clone().take(MAX_NOTES) {
-        writeln!(err, "warning: {note}")?;
+    if let Some(name) = &rules.default_namespace {
+        render::namespaces("--default-namespace", std::slice::from_ref(name))?;
     }
-    if let more @ 1.. = notes.count().saturating_sub(MAX_NOTES) {
-        writeln!(err, "warning: RBAC: {more} more bindings of that kind")?;
+    let Some(access) = rbac::access(inventory, rules.default_namespace.as_deref()) else { return Ok(None) };
+    for problem in rbac::problems(inventory, &access).take(MAX_NOTES) {
+        writeln!(err, "warning: {problem}")?;
     }
-    Ok(access)
+    if let more @ 1.. = access.notes.len().saturating_sub(MAX_NOTES) {
+        writeln!(err, "warning: RBAC: {more} more objects of that kind")?;
+    }
+    // one chart's RBAC for something else tells nothing of policies
+    Ok((access.whole || access.granting > 0).then_some(access))
 }
 
 /// The layers to make: a folder holds both, one file (or standard output) one. Of wrapped rules,

@@ -23,6 +23,7 @@ const SECTIONS: [(&str, &[&str]); 3] = [
             "layer",
             "baseline",
             "rbac",
+            "defaultNamespace",
             "auditObject",
             "maxContainers",
             "maxVolumes",
@@ -140,7 +141,9 @@ impl<'f> Decoder<'f> {
                 let item =
                     |item: &str| Node { mark: value.mark, data: Data::Text(item.trim().to_owned().into()) };
                 Data::List(text.split(',').filter(|item| !item.trim().is_empty()).map(item).collect())
-            } else if ["name", "namespace", "format", "layer", "auditObject"].contains(&key) {
+            } else if ["name", "namespace", "defaultNamespace", "format", "layer", "auditObject"]
+                .contains(&key)
+            {
                 Data::Text(text.clone())
             } else {
                 resolve(Cow::Borrowed(text))
@@ -222,6 +225,7 @@ impl<'f> Decoder<'f> {
             "inline" => self.config.object.inline = self.flag(node, path),
             "reports" => self.config.reports = self.list(node, path, Self::report),
             "rbac" => self.config.rbac = Some(self.flag(node, path)),
+            "defaultNamespace" => self.config.default_namespace = self.text(node, path),
             "tuning" => self.config.tuning = self.list(node, path, Self::path),
             "layer" => self.config.layer = self.word(node, path),
             "baseline" => self.config.baseline = self.flag(node, path),

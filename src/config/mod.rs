@@ -46,6 +46,8 @@ pub struct Config {
     pub strict: bool,
     /// Heed who may use which policy, where the sources say so; as the command line has it when left out.
     pub rbac: Option<bool>,
+    /// The namespace of RBAC objects that name none; none: they count in every namespace.
+    pub default_namespace: Option<String>,
     /// Where the rules look; as the command line has it when left out.
     pub layer: Option<Layer>,
     /// Add the rules that belong to no policy to the runtime layer.
@@ -113,6 +115,7 @@ impl Config {
         rules.namespace.clone_from(&self.namespaces);
         rules.exclude_namespace.clone_from(&self.exclude_namespaces);
         rules.no_rbac = self.rbac.map_or(rules.no_rbac, |heed| !heed);
+        rules.default_namespace.clone_from(&self.default_namespace);
         rules.layer = self.layer.or(rules.layer);
         rules.baseline = self.baseline;
         rules.audit_object = self.audit_object.unwrap_or(rules.audit_object);

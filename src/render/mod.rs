@@ -34,7 +34,8 @@ use crate::restrictions::{Mapped, map};
 use block::{Block, Item};
 pub use exceptions::exceptions;
 pub use runtime::runtime_rules;
-use scope::{check_scope, everywhere, namespaces, scope};
+pub(crate) use scope::namespaces;
+use scope::{check_scope, everywhere, scope};
 pub use scope::{in_scope, in_scope_of_all};
 use templates::Templates;
 
@@ -172,7 +173,10 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         if rules_note(policy, &mapped).is_none() {
             check_scope(located)?;
             let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
-            let scope = scope(policy, options);
+            let mut scope = scope(policy, options);
+            if options.access.as_ref().is_some_and(|access| !access.stands_alone(&policy.name)) {
+                scope.insert(0, format!("{}__usable", block::ID));
+            }
             let blocks = assembly.policy(&policy.name, &id, scope, &said, &located.place)?;
             assembly.bounded(&located.place)?;
             if let Some(set) = &mut set {

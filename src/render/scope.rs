@@ -58,7 +58,7 @@ pub(super) fn check_scope(located: &Located) -> Result<()> {
 }
 
 /// Refuses what can be no namespace.
-pub(super) fn namespaces(place: &str, names: &[String]) -> Result<()> {
+pub(crate) fn namespaces(place: &str, names: &[String]) -> Result<()> {
     match names.iter().find_map(|name| namespace(name)) {
         Some(problem) => bail!("{place}: {problem}"),
         None => Ok(()),

@@ -106,7 +106,7 @@ impl<'a> Set<'a> {
         let mut roots = self.name_admitted(&common, &mut macros);
         self.verdicts(&common, &mut macros);
         roots.extend(self.members.iter().filter(|m| m.corrects()).map(|m| format!("{}__corrects", m.id)));
-        let may_lack = !self.members.iter().any(|m| m.usable_by_all);
+        let may_lack = self.access.whole && !self.members.iter().any(|m| m.usable_by_all);
         let usable: Vec<String> = self.members.iter().map(|m| format!("{}__usable", m.id)).collect();
         insert(data, "macros", named_only(macros, roots));
         insert(data, "may_lack", may_lack);

@@ -58,11 +58,19 @@ pub(super) fn groups<'p>(policies: &'p [Located], access: &Access) -> Vec<Group<
             sets.entry(set).or_default().push(namespace.to_owned());
         }
     }
-    let mut groups: Vec<(BTreeSet<usize>, Namespaces)> =
-        sets.into_iter().map(|(set, namespaces)| (set, Namespaces::These(namespaces))).collect();
-    if !everywhere.is_empty() {
+    let mut groups: Vec<(BTreeSet<usize>, Namespaces)> = Vec::new();
+    if everywhere.is_empty() {
+        // where nobody is known to use anything, a policy of which nobody is known to use it stands alone
+        for (index, _) in usable.iter().enumerate().filter(|(_, policy)| access.stands_alone(&policy.name)) {
+            let alone = BTreeSet::from([index]);
+            let own = sets.remove(&alone).unwrap_or_default();
+            let others = special.iter().filter(|namespace| !own.contains(namespace)).cloned().collect();
+            groups.push((alone, Namespaces::Others(others)));
+        }
+    } else {
         groups.push((everywhere, Namespaces::Others(special)));
     }
+    groups.extend(sets.into_iter().map(|(set, namespaces)| (set, Namespaces::These(namespaces))));
     let mut groups: Vec<Group<'_>> =
         groups.into_iter().map(|(set, namespaces)| group(&usable, &set, namespaces)).collect();
     groups.sort_by(|a, b| a.name.cmp(&b.name));
@@ -88,7 +96,7 @@ fn reach(grants: &Grants, all: bool) -> (bool, BTreeSet<&str>) {
     let mut special: BTreeSet<&str> = BTreeSet::new();
     let everybody = [ACCOUNTS, AUTHENTICATED];
     let mut general = grants.everywhere.groups.iter().any(|g| everybody.contains(&&**g));
-    general |= !all && others(&grants.everywhere);
+    general |= !all && others(&grants.everywhere) || !grants.at_home.is_empty();
     special.extend(accounts(&grants.everywhere));
     for (namespace, subjects) in &grants.within {
         let own =
@@ -128,6 +136,8 @@ items:
    rules: [{apiGroups: [policy], resources: [podsecuritypolicies], resourceNames: [open], verbs: [use]}]}
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: shut},
    rules: [{apiGroups: [policy], resources: [podsecuritypolicies], resourceNames: [shut], verbs: [use]}]}
+- {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole,
+   metadata: {name: cluster-admin, labels: {kubernetes.io/bootstrapping: rbac-defaults}}, rules: []}
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: admin},
    rules: [{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]}
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: shut},
@@ -144,7 +154,7 @@ items:
     #[test]
     fn namespaces_are_grouped_by_what_their_pods_may_use() {
         let inventory = read_text("x.yaml", INPUT, &Options::default()).unwrap();
-        let access = Access::of_inventory(&inventory).unwrap();
+        let access = crate::rbac::access(&inventory, None).unwrap();
         let groups = groups(&inventory.policies, &access);
         let [both, shut] = groups.as_slice() else { panic!("{}", groups.len()) };
         assert_eq!((both.name.as_str(), both.id.as_str()), ("open+shut", "psp_open__psp_shut__runtime"));

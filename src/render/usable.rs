@@ -45,6 +45,8 @@ struct Parts {
     pods: BTreeMap<Arc<str>, Names>,
     /// Requesters who may everywhere.
     everywhere: Subjects,
+    /// Service accounts, by their own names, whose pods may and who may themselves in their own namespace.
+    at_home: Names,
     /// Requesters who may in some namespaces more; service accounts of the same namespace by their own names.
     within: BTreeMap<Arc<str>, (Subjects, Names)>,
 }
@@ -61,6 +63,7 @@ impl Parts {
         };
         parts.everywhere =
             Subjects { users: kept(&grants.everywhere.users), groups: kept(&grants.everywhere.groups) };
+        parts.at_home = kept(&grants.at_home);
         for (namespace, name) in parts.everywhere.users.iter().filter_map(|u| access::account(u)) {
             parts.pods.entry(namespace.into()).or_default().insert(name.into());
         }
@@ -88,12 +91,15 @@ impl Parts {
             }
             parts.within.insert(Arc::clone(namespace), (others, accounts));
         }
-        parts.pods.retain(|namespace, _| !parts.open.contains(namespace));
+        for names in parts.pods.values_mut() {
+            names.retain(|name| !parts.at_home.contains(name));
+        }
+        parts.pods.retain(|namespace, names| !parts.open.contains(namespace) && !names.is_empty());
         parts.within.retain(|namespace, (subjects, accounts)| {
             subjects.users.retain(|u| !parts.everywhere.users.contains(u));
             subjects.groups.retain(|g| !parts.everywhere.groups.contains(g));
             let known = |name: &str| parts.everywhere.users.contains(&*access::account_user(namespace, name));
-            accounts.retain(|a| !known(a));
+            accounts.retain(|a| !known(a) && !parts.at_home.contains(a));
             !(subjects.users.is_empty() && subjects.groups.is_empty() && accounts.is_empty())
         });
         if parts.within.values().filter(|(_, accounts)| !accounts.is_empty()).count() < MANY {
@@ -168,30 +174,36 @@ impl Writer<'_> {
             clauses.push(self.among("ka.target.namespace", &parts.open));
         }
         let account = format!("jevt.value[{object}/spec/serviceAccountName]");
+        if !parts.at_home.is_empty() {
+            clauses.push(self.accounted(&account, &parts.at_home));
+        }
         for (accounts, namespaces) in alike(parts.pods.iter().map(|(n, a)| (n, a.clone()))) {
             let namespaces = self.among("ka.target.namespace", &namespaces);
-            let mut accounted = self.among(&account, &accounts);
-            if accounts.contains("default") {
-                accounted = format!("({accounted} or not {account} exists)");
-            }
+            let accounted = self.accounted(&account, &accounts);
             clauses.push(format!("{namespaces} and {accounted}"));
         }
+    }
+
+    /// The field, of a pod, is one of the service accounts; an unset one is `default`.
+    fn accounted(&mut self, field: &str, accounts: &Names) -> String {
+        let accounted = self.among(field, accounts);
+        if accounts.contains("default") {
+            return format!("({accounted} or not {field} exists)");
+        }
+        accounted
     }
 
     /// Requesters who may whatever the pod's service account.
     fn requesters(&mut self, parts: &Parts, requester: &Requester, left_out: &mut Names) -> Vec<String> {
         let mut clauses = self.subjects(&parts.everywhere, requester, left_out);
+        clauses.extend(parts.at_home.iter().map(|name| requester.is_at_home(name)));
         let keyed =
             parts.within.iter().map(|(n, (s, a))| (n, (s.users.clone(), s.groups.clone(), a.clone())));
         for ((users, groups, accounts), namespaces) in alike(keyed) {
             let namespaces = self.among("ka.target.namespace", &namespaces);
             let mut subjects = self.subjects(&Subjects { users, groups }, requester, left_out);
             for name in accounts {
-                let name = quote(&format!(":{name}"));
-                subjects.push(format!(
-                    "{}=concat('system:serviceaccount:', ka.target.namespace, {name})",
-                    requester.name()
-                ));
+                subjects.push(requester.is_at_home(&name));
             }
             match subjects.as_slice() {
                 [] => {}
@@ -261,6 +273,12 @@ impl Requester {
             Self::Direct => "ka.user.name",
             Self::Impersonated => "ka.impuser.name",
         }
+    }
+
+    /// The requester is the service account of this name in the pod's namespace.
+    fn is_at_home(&self, account: &str) -> String {
+        let name = quote(&format!(":{account}"));
+        format!("{}=concat('system:serviceaccount:', ka.target.namespace, {name})", self.name())
     }
 }
 

@@ -40,7 +40,7 @@ impl Severity {
 }
 
 /// All kinds, in the order of SARIF's rules.
-pub(super) const KINDS: [Kind; 8] = [
+pub(super) const KINDS: [Kind; 9] = [
     Kind {
         id: "undetectable-field",
         severity: Severity::Error,
@@ -74,6 +74,13 @@ pub(super) const KINDS: [Kind; 8] = [
         help: "The policy could be read, but not everything in it means what it says.",
     },
     Kind {
+        id: "overlapping-policies",
+        severity: Severity::Warning,
+        summary: "The policy alerts on pods that another policy admits",
+        help: "Without RBAC in the input nobody knows which pods a policy was for, so it is held against every pod. \
+               Convert it with the roles and bindings of the cluster.",
+    },
+    Kind {
         id: "weaker-rules",
         severity: Severity::Warning,
         summary: "A rule is gone, or matches fewer or other events than before",
@@ -104,7 +111,8 @@ pub(super) struct Finding {
 
 /// Everything that a reviewer should be shown, in the order of the report.
 pub(super) fn findings(report: &Report) -> Vec<Finding> {
-    let [undetectable, approximate, unusable, not_covered, input, weaker, changed, tuning] = KINDS;
+    let [undetectable, approximate, unusable, not_covered, input, overlapping, weaker, changed, tuning] =
+        KINDS;
     let mut found = Vec::new();
     let mut add = |kind, place: Option<&Spot>, subject: &str, message: String| {
         found.push(Finding { kind, place: place.cloned(), subject: subject.to_owned(), message });
@@ -137,6 +145,9 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
             };
             let message = format!("policy {name}: violations are alerted, no longer refused; {prevention}");
             add(not_covered, Some(&policy.place), name, message);
+        }
+        for overlap in report.rbac.overlaps.iter().filter(|overlap| overlap.policy == *name) {
+            add(overlapping, Some(&policy.place), name, format!("policy {}", overlap.line()));
         }
         for field in &policy.fields {
             let layer = field.layers.best();

@@ -40,6 +40,7 @@ pub(super) fn render(report: &Report) -> String {
          Security Standard, set by a label on a namespace, refuses again what its level covers.</p></div>\n",
     );
     changes(&mut page, report);
+    whose(&mut page, report);
     warnings(&mut page, report);
     matrix(&mut page, report);
     page.push_str("<h2>Policies</h2>\n<p class=\"js-only\"><button type=\"button\" id=\"open-all\">Open or close all</button></p>\n");
@@ -90,6 +91,19 @@ fn head(page: &mut String, report: &Report) {
         counted(report.totals.rules, "rule", "rules"),
         html(&made.join(", "))
     );
+}
+
+/// Who may use which policy, and what follows where nobody knows.
+fn whose(page: &mut String, report: &Report) {
+    let lines = report.rbac.lines();
+    if lines.is_empty() {
+        return;
+    }
+    page.push_str("<h2>Whose policy</h2>\n<ul>\n");
+    for line in lines {
+        let _ = writeln!(page, "<li>{}</li>", html(&line));
+    }
+    page.push_str("</ul>\n");
 }
 
 fn counted(n: usize, one: &str, many: &str) -> String {

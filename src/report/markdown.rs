@@ -32,6 +32,13 @@ pub(super) fn render(report: &Report) -> String {
          Standard, set by a namespace label, refuses again what its level covers.\n",
     );
     changes(&mut text, report);
+    let lines = report.rbac.lines();
+    if !lines.is_empty() {
+        text.push_str("\n### Whose policy\n\n");
+        for line in lines {
+            let _ = writeln!(text, "- {}", code(&line));
+        }
+    }
     if !report.warnings.is_empty() {
         text.push_str("\n### Warnings\n\n");
         for warning in &report.warnings {

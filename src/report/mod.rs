@@ -10,6 +10,7 @@ pub mod model;
 mod output;
 mod prediction;
 pub mod pss;
+mod rbac;
 mod sarif;
 mod text;
 
@@ -27,6 +28,7 @@ pub(crate) use escape::visible;
 pub use model::Report;
 pub use output::{Format, Outputs, changes, in_colour, old_text, prepare};
 pub use prediction::prediction;
+pub use rbac::{Overlap, Rbac};
 
 /// How faithfully a field is detected.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,20 +119,14 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
     if !others.is_empty() {
         let _ = write!(text, "\npassed over: {}", kinds(&others));
     }
-    match &options.access {
-        None => {
-            text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
-        }
-        Some(access) => {
-            let _ = write!(
-                text,
-                "\nscope: RBAC of {} and {}, of which {} {} a policy; --no-rbac turns it off",
-                counted(access.roles, "role", "roles"),
-                counted(access.bindings, "binding", "bindings"),
-                access.granting,
-                if access.granting == 1 { "grants" } else { "grant" },
-            );
-        }
+    let rbac = Rbac::new(inventory, options.access.as_ref());
+    if options.access.is_some() {
+        let _ = write!(text, "\nscope: {}; --no-rbac turns it off", rbac.sources());
+    } else {
+        text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
+    }
+    for line in rbac.lines() {
+        let _ = write!(text, "\n  {}", printable(&line));
     }
     for name in &rendered.left_out {
         let _ =

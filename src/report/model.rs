@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diff::Diff;
 use super::pss::{self, Standing};
+use super::rbac::Rbac;
 use super::{Fidelity, fidelity, runtime_fidelity};
 use crate::problem::{Place, Problem};
 use crate::psp::validity::unusable;
@@ -36,6 +37,9 @@ pub struct Report {
     pub totals: Totals,
     /// The policies, by name.
     pub policies: Vec<PolicyReport>,
+    /// Who may use which policy, as far as the input says.
+    #[serde(default)]
+    pub rbac: Rbac,
     /// How many objects of other kinds the input held, by kind.
     pub passed_over: BTreeMap<String, usize>,
     /// What the user should know of the input.
@@ -354,6 +358,7 @@ impl Report {
             options: settings(options),
             totals,
             policies,
+            rbac: Rbac::new(inventory, options.access.as_ref()),
             passed_over: super::passed_over(inventory, options),
             warnings: inventory.warnings.iter().map(Remark::from).collect(),
             changes,
@@ -414,7 +419,7 @@ fn scope(policy: &Policy, options: &Options) -> Scope {
         },
         exclude_namespaces: options.exclude_namespaces.clone(),
         images: listed_in(policy, IMAGES),
-        guess: options.access.is_none(),
+        guess: options.access.as_ref().is_none_or(|access| access.stands_alone(&policy.name)),
     }
 }
 

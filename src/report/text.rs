@@ -29,6 +29,13 @@ pub(super) fn render(report: &Report) -> String {
             let _ = writeln!(text, "  {}", short(&line, WIDTH * 3));
         }
     }
+    let lines = report.rbac.lines();
+    if !lines.is_empty() {
+        text.push_str("\nWhose policy:\n");
+        for line in lines {
+            let _ = writeln!(text, "  {}", visible(&line));
+        }
+    }
     if !report.warnings.is_empty() {
         text.push_str("\nWarnings:\n");
         for warning in &report.warnings {

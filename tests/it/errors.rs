@@ -240,9 +240,9 @@ fn conversions() -> Vec<Case> {
              priority: WARNING\n  source: k8s_audit\n"
         )
     };
-    let role = |aggregated: &str| {
+    let role = |metadata: &str, rules: &str| {
         format!(
-            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: use}}\n{aggregated}\n"
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: {metadata}}}\n{rules}\n"
         )
     };
     let binding = |n: usize, role: &str, subject: &str| {
@@ -253,7 +253,16 @@ fn conversions() -> Vec<Case> {
     };
     let uses = "rules: [{apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use]}]";
     let gone = "{kind: ServiceAccount, name: gone, namespace: web}";
-    let mut rbac = restricted() + &role("aggregationRule: {clusterRoleSelectors: []}") + &role(uses);
+    let aggregated = role("gathered", "aggregationRule: {clusterRoleSelectors: []}");
+    let partial = restricted()
+        + &role("use", uses)
+        + &role("use", &uses.replace("verbs", "resourceNames: [other], verbs"))
+        + &binding(0, "use", gone)
+        + &binding(1, "absent", gone)
+        + &role("own", uses)
+        + &binding(2, "own", "{kind: ServiceAccount, name: homeless}");
+    let mut rbac = restricted() + &aggregated + &role("use", uses);
+    rbac += &role("cluster-admin, labels: {kubernetes.io/bootstrapping: rbac-defaults}", "rules: []");
     rbac += "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: here, namespace: web}\n";
     rbac += &binding(0, "use", gone);
     rbac.extend((1..12).map(|n| binding(n, "absent", gone)));
@@ -325,6 +334,9 @@ fn conversions() -> Vec<Case> {
             .file("psp.yaml", restricted())
             .file("folder/audit/privileged.yaml.hbs/x", ""),
         case("RBAC that grants nothing", &["convert", "psp.yaml"]).file("psp.yaml", rbac).code(0),
+        case("RBAC that is not all there is", &["convert", "psp.yaml"]).file("psp.yaml", partial).code(0),
+        case("a default namespace that is none", &["convert", "psp.yaml", "--default-namespace", "A b"])
+            .file("psp.yaml", restricted()),
         case("both layers for one file", &["convert", "psp.yaml", "--layer", "both"]),
         case("the baseline alone", &["convert", "psp.yaml", "--baseline"]),
         case("two reports in one file", &["convert", "psp.yaml", "-o", "a.yaml", "--report", "text", "--report", "json", "--report-file", "r"]),

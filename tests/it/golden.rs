@@ -41,9 +41,10 @@ fn expected() -> PathBuf {
 }
 
 /// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`, those of
-/// a whole cluster in `cluster`.
+/// a whole cluster in `cluster`, those with RBAC in `rbac`.
 fn expected_files() -> Vec<PathBuf> {
-    let other = |path: &PathBuf| ["help", "report", "cluster"].iter().any(|folder| path.starts_with(folder));
+    let other =
+        |path: &PathBuf| ["help", "report", "cluster", "rbac"].iter().any(|folder| path.starts_with(folder));
     files(&expected()).into_iter().filter(|path| !other(path)).collect()
 }
 

@@ -20,8 +20,8 @@ use std::process::{Command, Stdio};
 use falco_rules::{self as falco, Event, RuleSet};
 use psp_admission::scope::{IMAGES, NAMESPACES};
 use psp_admission::{Pod, Verdict, judge};
-use psp2falco::access::Access;
 use psp2falco::cli::ReportFormat;
+use psp2falco::rbac;
 use psp2falco::read::{Inventory, Located, Options, read_text};
 use psp2falco::render::{self, AuditObject, audit_rules};
 use psp2falco::report::{self, model::Report};
@@ -546,7 +546,7 @@ fn holds_subject(kind: &str, name: &str) {
          "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}]},
     ]});
     inventory.objects = read(&rbac).unwrap().objects;
-    let options = render::Options { access: Access::of_inventory(&inventory), ..render::Options::default() };
+    let options = render::Options { access: rbac::access(&inventory, None), ..render::Options::default() };
     let rendered = audit_rules(&inventory.policies, &options).unwrap();
     let rules = load(&rendered.text);
     all_readers_agree(std::slice::from_ref(&rendered.text), false);

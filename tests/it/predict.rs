@@ -15,8 +15,8 @@ use std::process::Command;
 
 use crate::snapshot::root;
 use falco_rules::{self as falco, Event, RuleSet};
-use psp2falco::access::Access;
 use psp2falco::predict::{Prediction, predict};
+use psp2falco::rbac;
 use psp2falco::read::{self, Inventory, Pod};
 use psp2falco::render::{self, Options, audit_rules};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn cluster() -> Inventory {
 }
 
 fn options(inventory: &Inventory, rbac: bool) -> Options {
-    Options { access: Access::of_inventory(inventory).filter(|_| rbac), ..Options::default() }
+    Options { access: rbac::access(inventory, None).filter(|_| rbac), ..Options::default() }
 }
 
 /// The rules with the suggested exceptions on top.
@@ -219,7 +219,10 @@ fn rbac_can_be_turned_off() {
     let input = root().join(CLUSTER).display().to_string();
     let (_, with) = run(temp.path(), &["convert", &input, "-o", "with.yaml"]);
     let (_, without) = run(temp.path(), &["convert", &input, "-o", "without.yaml", "--no-rbac"]);
-    assert!(with.contains("scope: RBAC of ") && without.contains("scope: every pod"), "{with}{without}");
+    assert!(
+        with.contains("scope: whole RBAC of ") && without.contains("scope: every pod"),
+        "{with}{without}"
+    );
     let text = |name: &str| fs::read_to_string(temp.path().join(name)).unwrap();
     assert!(text("with.yaml").contains("__usable") && !text("without.yaml").contains("__usable"));
     // the same policies without any RBAC in the input

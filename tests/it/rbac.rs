@@ -16,15 +16,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use falco_rules::{self as falco, Event, RuleSet};
-use psp_admission::{Decision, Pod, Policy, changes_under_all, decide};
+use psp_admission::{
+    Field, Fields, Judgement, May, Pod, Policy, Verdict, alerts_beyond, changes_under_all, decide, judge,
+};
 use psp2falco::access::{self, Access, Request};
+use psp2falco::rbac;
 use psp2falco::read::{self, Inventory};
 use psp2falco::render::{Options, audit_rules};
 use serde_json::{Value, json};
 
 /// The rules of an inventory with RBAC, and their text.
 fn rules(inventory: &Inventory) -> (String, RuleSet) {
-    let access = Access::of_inventory(inventory);
+    let access = rbac::access(inventory, None);
     assert!(access.is_some());
     let text = audit_rules(&inventory.policies, &Options { access, ..Options::default() }).unwrap().text;
     let loaded = falco::load(&[falco::Source { name: "rules.yaml", text: &text }]);
@@ -82,24 +85,61 @@ fn wanted(inventory: &Inventory, access: &Access, event: &Value) -> BTreeSet<Str
         namespace: event["objectRef"]["namespace"].as_str().unwrap(),
         service_account: access::service_account(pod),
     };
-    let usable: Vec<&Policy> = inventory
+    let policies: Vec<(&Policy, May)> = inventory
         .policies
         .iter()
-        .map(|p| &p.policy)
-        .filter(|p| access.admits_under(&p.name, &request))
+        .filter_map(|p| Some((&p.policy, access.may(&p.policy.name, &request)?)))
         .collect();
-    match decide(usable, &Pod::new(pod), event.get("requestObject").is_some_and(changes_under_all)) {
-        Decision::NoneUsable => BTreeSet::from(["PSP No Usable Policy".to_owned()]),
-        Decision::Admitted(policy, fields) => {
-            fields.iter().map(|f| format!("PSP {} Lost Default ({f})", policy.name)).collect()
-        }
-        Decision::Refused(refused) => refused
-            .iter()
-            .flat_map(|(policy, fields)| {
-                fields.iter().map(|f| format!("PSP {} Violation ({f})", policy.name))
-            })
-            .collect(),
+    let decision = decide(
+        policies.iter().copied(),
+        &Pod::new(pod),
+        event.get("requestObject").is_some_and(changes_under_all),
+    );
+    let mut alerts = BTreeSet::new();
+    if decision.none_usable && access.whole {
+        alerts.insert("PSP No Usable Policy".to_owned());
     }
+    let mut add = |found: &[(&Policy, Fields)], what: &str| {
+        for (policy, fields) in found {
+            alerts.extend(fields.iter().map(|f| format!("PSP {} {what} ({f})", policy.name)));
+        }
+    };
+    add(&decision.refused, "Violation");
+    add(&decision.corrected, "Lost Default");
+    assert_eq!(alerts, in_words(&policies, pod, event, access.whole));
+    alerts
+}
+
+/// The same in the words of the README, policy by policy.
+fn in_words(policies: &[(&Policy, May)], pod: &Value, event: &Value, whole: bool) -> BTreeSet<String> {
+    let usable: Vec<(&Policy, May)> =
+        policies.iter().copied().filter(|(policy, _)| policy.unusable().is_empty()).collect();
+    if usable.is_empty() && whole {
+        return BTreeSet::from(["PSP No Usable Policy".to_owned()]);
+    }
+    let changed = event.get("requestObject").is_some_and(changes_under_all);
+    let certainly = |verdicts: &[Verdict], before: Option<&str>| {
+        usable.iter().any(|(policy, may)| {
+            let earlier = before.is_none_or(|name| policy.name.as_str() < name);
+            *may == May::Certainly && earlier && verdicts.contains(&judge(policy, &Pod::new(pod)).verdict)
+        })
+    };
+    let mut alerts = BTreeSet::new();
+    for (policy, _) in &usable {
+        let judgement = judge(policy, &Pod::new(pod));
+        let what = match judgement.verdict {
+            Verdict::Denied if !certainly(&[Verdict::Allowed, Verdict::Defaulted], None) => "Violation",
+            Verdict::Defaulted
+                if (changed || !certainly(&[Verdict::Allowed], None))
+                    && !certainly(&[Verdict::Allowed, Verdict::Defaulted], Some(&policy.name)) =>
+            {
+                "Lost Default"
+            }
+            _ => continue,
+        };
+        alerts.extend(judgement.fields.iter().map(|f| format!("PSP {} {what} ({f})", policy.name)));
+    }
+    alerts
 }
 
 /// A recorded world: its objects, cases and events by the pod's name.
@@ -147,7 +187,7 @@ fn every_recorded_verdict_field_and_policy() {
     let (mut wrong, mut judged, mut unusable, mut chosen) = (Vec::new(), 0, 0, 0);
     for number in 0..8 {
         let world = World::load(number);
-        let access = Access::of_inventory(&world.inventory).unwrap();
+        let access = rbac::access(&world.inventory, None).unwrap();
         let (_, set) = rules(&world.inventory);
         for case in &world.cases {
             let id = case["id"].as_str().unwrap();
@@ -265,17 +305,31 @@ fn subject(random: &mut Random) -> Value {
     }
 }
 
-/// Random roles and bindings.
-fn rbac(random: &mut Random, policies: &[&str]) -> Vec<Value> {
+/// A cluster role as every API server makes it, which shows that RBAC is whole.
+fn bootstrap() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
+        "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+    })
+}
+
+/// Random roles and bindings; some are in a namespace that they do not name.
+fn random_rbac(random: &mut Random, policies: &[&str]) -> Vec<Value> {
     let api = "rbac.authorization.k8s.io/v1";
     let mut objects = Vec::new();
+    let unnamed = random.one_in(2);
     for n in 0..1 + random.below(4) {
         let rules = role(random, policies);
         objects.push(json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": format!("r{n}")}, "rules": rules}));
     }
     for n in 0..random.below(3) {
         let (rules, namespace) = (role(random, policies), *random.pick(&NAMESPACES));
-        objects.push(json!({"apiVersion": api, "kind": "Role", "metadata": {"name": format!("r{n}"), "namespace": namespace}, "rules": rules}));
+        let mut role = json!({"apiVersion": api, "kind": "Role", "metadata": {"name": format!("r{n}"), "namespace": namespace}, "rules": rules});
+        if unnamed && random.one_in(2) {
+            role["metadata"].as_object_mut().unwrap().remove("namespace");
+        }
+        objects.push(role);
     }
     let spread = random.one_in(2);
     for n in 0..2 + random.below(if spread { 30 } else { 6 }) {
@@ -289,7 +343,7 @@ fn rbac(random: &mut Random, policies: &[&str]) -> Vec<Value> {
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name},
             "subjects": subjects,
         });
-        if !cluster {
+        if !(cluster || unnamed && random.one_in(4)) {
             binding["metadata"]["namespace"] = (*random.pick(&NAMESPACES)).into();
         }
         objects.push(binding);
@@ -297,15 +351,17 @@ fn rbac(random: &mut Random, policies: &[&str]) -> Vec<Value> {
     objects
 }
 
-/// The authorizer in plain steps, one question at a time.
+/// The authorizer in plain steps, one question at a time. What names no namespace is in the namespace asked for, except
+/// that a binding without one refers to a role without one first.
 fn authorized(objects: &[Value], policy: &str, user: &str, groups: &[String], namespace: &str) -> bool {
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     if groups.iter().any(|g| g == "system:masters") {
         return true;
     }
     for binding in objects.iter().filter(|o| text(o, "kind").ends_with("Binding")) {
-        let own = text(&binding["metadata"], "namespace");
+        let given = text(&binding["metadata"], "namespace");
         let local = text(binding, "kind") == "RoleBinding";
+        let own = if local && given.is_empty() { namespace.to_owned() } else { given.clone() };
         if local && own != namespace {
             continue;
         }
@@ -323,11 +379,15 @@ fn authorized(objects: &[Value], policy: &str, user: &str, groups: &[String], na
             continue;
         }
         let (kind, name) = (text(&binding["roleRef"], "kind"), text(&binding["roleRef"], "name"));
-        let role = objects.iter().find(|o| {
-            text(o, "kind") == kind
-                && text(&o["metadata"], "name") == name
-                && (kind == "ClusterRole" || local && text(&o["metadata"], "namespace") == own)
-        });
+        let role_of = |namespace: &str| {
+            objects.iter().find(|o| {
+                text(o, "kind") == kind
+                    && text(&o["metadata"], "name") == name
+                    && (kind == "ClusterRole" || local && text(&o["metadata"], "namespace") == namespace)
+            })
+        };
+        let exact = role_of(&given).filter(|_| kind == "ClusterRole" || local);
+        let role = exact.or_else(|| role_of(if given.is_empty() { &own } else { "" }));
         for rule in role.into_iter().flat_map(|r| r["rules"].as_array().unwrap()) {
             let has = |key: &str, wanted: &str| {
                 rule[key].as_array().unwrap().iter().any(|v| v == "*" || v == wanted)
@@ -376,16 +436,21 @@ fn rules_for_a_set_and_admission_agree() {
     let recording = crate::common::Recording::load();
     let all: Vec<&read::Located> = recording.located.values().collect();
     let lines: Vec<&String> = recording.events.values().collect();
-    let (mut asked, mut kinds) = (0, BTreeMap::<&str, usize>::new());
-    for _ in 0..60 {
+    let (mut asked, mut kinds) = (0, BTreeMap::<(bool, &str), usize>::new());
+    for _ in 0..80 {
         let mut policies: Vec<read::Located> =
             (0..1 + random.below(5)).map(|_| (*random.pick(&all)).clone()).collect();
         policies.sort_by(|left, right| left.policy.name.cmp(&right.policy.name));
         policies.dedup_by(|left, right| left.policy.name == right.policy.name);
         let names: Vec<&str> = policies.iter().map(|p| p.policy.name.as_str()).collect();
-        let objects = rbac(&mut random, &names);
+        let mut objects = random_rbac(&mut random, &names);
+        let whole = random.one_in(2);
+        if whole {
+            objects.push(bootstrap());
+        }
         let inventory = inventory(&policies, &objects);
-        let Some(access) = Access::of_inventory(&inventory) else { panic!("roles and bindings were given") };
+        let Some(access) = rbac::access(&inventory, None) else { panic!("roles and bindings were given") };
+        assert_eq!(access.whole, whole);
         let (text, set) = rules(&inventory);
         for _ in 0..60 {
             let mut event: Value = serde_json::from_str(random.pick::<&String>(&lines)).unwrap();
@@ -420,12 +485,12 @@ fn rules_for_a_set_and_admission_agree() {
             assert_eq!(alerts(&set, &event.to_string()), wanted, "{}\n{text}", told());
             let kind = ["Violation", "Lost Default", "No Usable"];
             let kind = kind.into_iter().find(|k| wanted.iter().any(|a| a.contains(k))).unwrap_or("silence");
-            *kinds.entry(kind).or_default() += 1;
+            *kinds.entry((whole, kind)).or_default() += 1;
             asked += 1;
         }
     }
     println!("{asked} requests agree: {kinds:?}");
-    assert!(kinds.len() == 4 && kinds.values().all(|n| *n > 10), "{kinds:?}");
+    assert!(kinds.len() == 7 && kinds.values().all(|n| *n > 10), "{kinds:?}");
 }
 
 /// A policy that refuses everything that the pods of the recordings do not all keep to.
@@ -465,7 +530,7 @@ fn a_name_that_no_condition_can_hold_is_left_out() {
     let mut subjects: Vec<Value> = names.iter().map(|n| json!({"kind": "User", "name": n})).collect();
     subjects.push(json!({"kind": "Group", "name": "fine"}));
     let inventory = inventory(&[strict("p")], &granted(&json!(subjects), None));
-    let options = Options { access: Access::of_inventory(&inventory), ..Options::default() };
+    let options = Options { access: rbac::access(&inventory, None), ..Options::default() };
     let rendered = audit_rules(&inventory.policies, &options).unwrap();
     assert_eq!(rendered.left_out.len(), 5, "{:?}", rendered.left_out);
     assert!(!rendered.text.contains(&long) && !rendered.text.contains("line"));
@@ -488,7 +553,7 @@ fn other_events_stay_cheap() {
 fn half_of_rbac_is_no_rbac() {
     let objects = granted(&json!([]), None);
     for half in [&objects[..1], &objects[1..]] {
-        assert!(Access::of_inventory(&inventory(&[strict("p")], half)).is_none());
+        assert!(rbac::access(&inventory(&[strict("p")], half), None).is_none());
     }
 }
 
@@ -502,4 +567,300 @@ fn rules_grow_with_the_policies() {
     };
     let (few, many) = (size(20), size(80));
     assert!(many < few * 4 + few / 2, "{few} bytes for 20 policies, {many} for 80");
+}
+
+/// The one event of a pod that some service account makes for itself.
+fn own_pod(policy: &read::Located, namespace: &str, account: &str) -> String {
+    let recording = crate::common::Recording::load();
+    let refused =
+        |id: &&String| judge(&policy.policy, &Pod::new(&recording.stored[*id])).verdict == Verdict::Denied;
+    let id = recording.stored.keys().find(refused).unwrap();
+    let mut event: Value = serde_json::from_str(&recording.events[id]).unwrap();
+    event.as_object_mut().unwrap().remove("impersonatedUser");
+    event["objectRef"]["namespace"] = namespace.into();
+    event["responseObject"]["spec"]["serviceAccountName"] = account.into();
+    event["user"] =
+        json!({"username": "system:serviceaccount:kube-system:replicaset-controller", "groups": []});
+    event.to_string()
+}
+
+/// Who may use the policies of some files, each a name and a text.
+fn of_files(files: &[(&str, &str)], default_namespace: Option<&str>) -> (Inventory, Option<Access>) {
+    let mut all = Inventory::default();
+    for (name, text) in files {
+        let one = read::read_text(name, text, &read::Options::default()).unwrap();
+        all.policies.extend(one.policies);
+        all.objects.extend(one.objects);
+    }
+    let access = rbac::access(&all, default_namespace);
+    (all, access)
+}
+
+/// A chart with a policy, a role and a binding, none of which names its namespace.
+fn chart(policy: &str) -> String {
+    let role = |kind: &str, rest: &str| {
+        format!(
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: psp}}\n{rest}\n"
+        )
+    };
+    format!(
+        "apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {{name: {policy}}}\nspec: {{seLinux: {{rule: RunAsAny}}, runAsUser: {{rule: RunAsAny}}, fsGroup: {{rule: RunAsAny}}, supplementalGroups: {{rule: RunAsAny}}}}\n"
+    ) + &role(
+        "Role",
+        &format!(
+            "rules: [{{apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use], resourceNames: [{policy}]}}]"
+        ),
+    ) + &role(
+        "RoleBinding",
+        &format!(
+            "roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: psp}}\nsubjects: [{{kind: ServiceAccount, name: {policy}}}]"
+        ),
+    )
+}
+
+fn account_may(access: &Access, policy: &str, namespace: &str, account: &str) -> bool {
+    let user = access::account_user(namespace, account);
+    access.may_use(policy, &user, &access::account_groups(namespace), namespace)
+}
+
+/// What stands under `fixtures/rbac` becomes what stands under `fixtures/expected/rbac`: the rules, and what is told.
+#[test]
+fn every_kind_of_rbac_gives_its_expected_rules() {
+    use crate::snapshot::{check, files, report, root};
+    use clap::Parser as _;
+    let mut problems = Vec::new();
+    let found = files(&root().join("fixtures/rbac"));
+    assert!(found.len() >= 3);
+    for path in found {
+        let input = root().join("fixtures/rbac").join(&path);
+        let words = ["psp2falco".into(), "convert".into(), input.clone().into_os_string()];
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        psp2falco::commands::run(psp2falco::cli::Cli::try_parse_from(words).unwrap(), &mut out, &mut err)
+            .unwrap();
+        let told = String::from_utf8(err).unwrap().replace(&format!("{}/", root().display()), "");
+        let expected = root().join("fixtures/expected/rbac").join(&path);
+        problems.extend(check(&expected, &String::from_utf8(out).unwrap()).err());
+        problems.extend(check(&expected.with_extension("txt"), &told).err());
+    }
+    report(&problems, "it");
+}
+
+/// A chart as `helm template` prints it: its service account may use its policy, in whatever namespace it will be.
+#[test]
+fn a_chart_without_a_namespace_grants_its_policy_in_any() {
+    let (inventory, access) = of_files(&[("chart.yaml", &chart("web"))], None);
+    let access = access.unwrap();
+    assert_eq!((access.notes.as_slice(), access.unnamed, access.whole), ([].as_slice(), 1, false));
+    assert!(account_may(&access, "web", "a", "web") && account_may(&access, "web", "b", "web"));
+    assert!(!account_may(&access, "web", "a", "default"));
+    let elsewhere = access::account_user("b", "web");
+    assert!(
+        !access.may_use("web", &elsewhere, &access::account_groups("b"), "a"),
+        "not the account of another one"
+    );
+    let (text, set) = rules(&inventory);
+    assert!(!text.contains("PSP No Usable Policy"));
+    let policy = &inventory.policies[0];
+    for (account, judged) in [("web", true), ("default", false)] {
+        let alerts = alerts(&set, &own_pod(policy, "team.x", account));
+        assert_eq!(!alerts.is_empty(), judged, "{alerts:?}");
+        assert!(alerts.iter().all(|a| a.starts_with("PSP web Violation")), "{alerts:?}");
+    }
+    // with whole RBAC, nobody else may use it
+    let whole = format!("{}---\n{}", chart("web"), bootstrap());
+    let (whole, _) = of_files(&[("chart.yaml", &whole)], None);
+    let (_, set) = rules(&whole);
+    let event = own_pod(policy, "team.x", "default");
+    assert_eq!(alerts(&set, &event), BTreeSet::from(["PSP No Usable Policy".to_owned()]));
+    assert!(!alerts(&set, &own_pod(policy, "team.x", "web")).contains("PSP No Usable Policy"));
+}
+
+#[test]
+fn the_default_namespace_gives_a_name_to_what_has_none() {
+    let (_, access) = of_files(&[("chart.yaml", &chart("web"))], Some("shop"));
+    let access = access.unwrap();
+    assert_eq!(access.unnamed, 0);
+    assert!(account_may(&access, "web", "shop", "web") && !account_may(&access, "web", "a", "web"));
+}
+
+/// Role and ClusterRole are different kinds, whatever namespace a Role does not name.
+#[test]
+fn a_role_never_stands_for_a_cluster_role() {
+    let api = "rbac.authorization.k8s.io/v1";
+    let rules = json!([{"verbs": ["use"], "apiGroups": ["policy"], "resources": ["podsecuritypolicies"]}]);
+    let object = |kind: &str, rules: &Value| json!({"apiVersion": api, "kind": kind, "metadata": {"name": "r"}, "rules": rules});
+    let binding = |kind: &str, role: &str, namespace: Option<&str>| {
+        let mut binding = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "b"},
+            "roleRef": {"kind": role, "name": "r"}, "subjects": [{"kind": "Group", "name": "dev"}]});
+        if let Some(namespace) = namespace {
+            binding["metadata"]["namespace"] = namespace.into();
+        }
+        binding
+    };
+    let may = |objects: &[Value], namespace: &str| {
+        let access = rbac::access(&inventory(&[strict("p")], objects), None).unwrap();
+        access.may_use("p", "x", &["dev"], namespace)
+    };
+    // the ClusterRole grants nothing, and a Role of its name does not change that
+    let roles = [object("ClusterRole", &json!([])), object("Role", &rules)];
+    let with = |binding: Value| roles.iter().cloned().chain([binding]).collect::<Vec<_>>();
+    assert!(!may(&with(binding("ClusterRoleBinding", "ClusterRole", None)), "a"));
+    assert!(!may(&with(binding("ClusterRoleBinding", "Role", None)), "a"));
+    assert!(!may(&with(binding("RoleBinding", "ClusterRole", Some("a"))), "a"));
+    // a Role is of the namespace of its binding
+    let named = with(binding("RoleBinding", "Role", Some("a")));
+    assert!(may(&named, "a") && !may(&named, "b"));
+    assert!(may(&with(binding("RoleBinding", "Role", None)), "b"));
+    // and a binding of that of its role
+    let mut local = object("Role", &rules);
+    local["metadata"]["namespace"] = "a".into();
+    let pair = [local, binding("RoleBinding", "Role", None)];
+    assert!(may(&pair, "a") && !may(&pair, "b"));
+}
+
+/// Two charts call their roles alike: each binding means the role of its own chart.
+#[test]
+fn a_binding_refers_to_the_nearest_role_of_the_name() {
+    let split = |policy: &str| -> (String, String) {
+        let text = chart(policy);
+        let (role, binding) = text.rsplit_once("---\n").unwrap();
+        (role.to_owned(), binding.to_owned())
+    };
+    let ((role_a, binding_a), (role_b, binding_b)) = (split("a"), split("b"));
+    let may = |files: &[(&str, &str)]| {
+        let access = of_files(files, None).1.unwrap();
+        let pairs = [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")];
+        let pairs = pairs.map(|(policy, account)| account_may(&access, policy, "n", account));
+        (pairs, access.notes.len())
+    };
+    let own = [true, false, false, true];
+    assert_eq!(may(&[("a.yaml", &chart("a")), ("b.yaml", &chart("b"))]), (own, 0));
+    assert_eq!(
+        may(&[
+            ("charts/a/role.yaml", &role_a),
+            ("charts/b/role.yaml", &role_b),
+            ("charts/a/binding.yaml", &binding_a),
+            ("charts/b/binding.yaml", &binding_b),
+        ]),
+        (own, 0)
+    );
+    // nobody can tell: nothing is granted that only one of them grants, and that is said
+    let heap = [("roles/a.yaml", &*role_a), ("roles/b.yaml", &*role_b), ("x.yaml", &*binding_a)];
+    assert_eq!(may(&heap), ([false; 4], 1));
+    // the same role twice is one role
+    assert_eq!(may(&[("x/a.yaml", &chart("a")), ("x/c.yaml", &role_a), ("y.yaml", &binding_a)]).1, 0);
+}
+
+#[test]
+fn aggregated_roles_take_the_rules_of_those_that_they_select() {
+    let api = "rbac.authorization.k8s.io/v1";
+    let uses = |policy: &str| json!([{"verbs": ["use"], "apiGroups": ["policy"], "resources": ["podsecuritypolicies"], "resourceNames": [policy]}]);
+    let role = |name: &str, labels: Value, selectors: Value, rules: Value| {
+        let mut role = json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": name, "labels": labels}, "rules": rules});
+        if !selectors.is_null() {
+            role["aggregationRule"] = json!({"clusterRoleSelectors": selectors});
+        }
+        role
+    };
+    let binding = json!({"apiVersion": api, "kind": "ClusterRoleBinding", "metadata": {"name": "b"},
+        "roleRef": {"kind": "ClusterRole", "name": "all"}, "subjects": [{"kind": "Group", "name": "dev"}]});
+    let label = |key: &str, value: &str| json!([{"matchLabels": {key: value}}]);
+    let expression = |operator: &str, values: Value| json!([{"matchExpressions": [{"key": "k", "operator": operator, "values": values}]}]);
+    let part = || role("part", json!({"k": "v"}), Value::Null, uses("p"));
+    let may = |roles: Vec<Value>| {
+        let objects: Vec<Value> = roles.into_iter().chain([binding.clone()]).collect();
+        let access = rbac::access(&inventory(&[strict("p")], &objects), None).unwrap();
+        (access.may_use("p", "x", &["dev"], "n"), access.notes.len())
+    };
+    let all = |selectors: Value| role("all", json!({}), selectors, json!([]));
+    for (selectors, selected) in [
+        (label("k", "v"), true),
+        (label("k", "w"), false),
+        (json!([{}]), true),
+        (json!([]), false),
+        (expression("In", json!(["u", "v"])), true),
+        (expression("In", json!(["u"])), false),
+        (expression("NotIn", json!(["u"])), true),
+        (expression("NotIn", json!(["v"])), false),
+        (expression("Exists", Value::Null), true),
+        (expression("DoesNotExist", Value::Null), false),
+        (expression("Equals", json!(["v"])), false),
+        (
+            json!([{"matchLabels": {"k": "v"}, "matchExpressions": [{"key": "j", "operator": "Exists"}]}]),
+            false,
+        ),
+    ] {
+        assert_eq!(
+            may(vec![all(selectors.clone()), part()]),
+            (selected, usize::from(!selected)),
+            "{selectors}"
+        );
+    }
+    // through another one, in circles too; what a manifest writes there, the controller writes anew
+    let middle = role(
+        "middle",
+        json!({"m": "n"}),
+        json!([{"matchLabels": {"k": "v"}}, {"matchLabels": {"m": "n"}}]),
+        json!([]),
+    );
+    assert_eq!(may(vec![all(label("m", "n")), middle.clone(), part()]), (true, 0));
+    let other = role("other", json!({"k": "v"}), Value::Null, uses("q"));
+    let stale = role("middle", json!({"m": "n"}), label("k", "v"), uses("p"));
+    assert_eq!(may(vec![all(label("m", "n")), stale, other.clone()]), (false, 0));
+    // nothing of it is there: what was filled in counts, as in a listing of the cluster
+    assert_eq!(may(vec![role("all", json!({}), label("k", "w"), uses("p")), part()]), (true, 0));
+    let stored = role("all", json!({}), label("k", "v"), uses("p"));
+    assert_eq!(may(vec![stored.clone(), other.clone()]), (false, 0));
+    assert_eq!(may(vec![stored, other, bootstrap()]), (true, 0));
+}
+
+/// Every namespace has the account `default`; others are missed only where all there are were read.
+#[test]
+fn only_an_account_that_cannot_be_there_is_missed() {
+    let subject = |name: &str| json!([{"kind": "ServiceAccount", "name": name, "namespace": "a"}]);
+    let known = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "known", "namespace": "a"}});
+    let notes = |name: &str, whole: bool| {
+        let mut objects = granted(&subject(name), None);
+        objects.push(known.clone());
+        objects.extend(whole.then(bootstrap));
+        rbac::access(&inventory(&[strict("p")], &objects), None).unwrap().notes.len()
+    };
+    assert_eq!(["known", "default", "gone"].map(|name| notes(name, true)), [0, 0, 1]);
+    assert_eq!(["known", "default", "gone"].map(|name| notes(name, false)), [0, 0, 0]);
+}
+
+/// Where one policy admits a recorded pod as it is and another does not, the comparison names every field of it.
+#[test]
+fn what_one_policy_admits_and_another_does_not_is_foreseen() {
+    let recording = crate::common::Recording::load();
+    let mut random = Random(seed());
+    let pods: Vec<&Value> = recording.stored.values().collect();
+    let policies: Vec<&Policy> = recording.policies.values().filter(|p| p.unusable().is_empty()).collect();
+    let (mut compared, mut seen, mut claimed) = (0, BTreeMap::<Field, usize>::new(), 0);
+    for _ in 0..4000 {
+        let pod = *random.pick(&pods);
+        let judged: Vec<(&Policy, Judgement)> = (0..12)
+            .map(|_| *random.pick(&policies))
+            .map(|policy| (policy, judge(policy, &Pod::new(pod))))
+            .collect();
+        for (lax, _) in judged.iter().filter(|(_, j)| j.verdict == Verdict::Allowed) {
+            for (strict, judgement) in &judged {
+                let beyond = alerts_beyond(strict, lax);
+                assert!(
+                    judgement.fields.iter().all(|field| beyond.contains(field)),
+                    "{} {} {judgement:?} {pod}",
+                    strict.name,
+                    lax.name
+                );
+                judgement.fields.iter().for_each(|field| *seen.entry(field).or_default() += 1);
+                compared += 1;
+                claimed += usize::from(!beyond.is_empty());
+            }
+        }
+    }
+    println!("{compared} pairs, {claimed} of them unlike, {seen:?}");
+    assert!(compared > 1000 && seen.len() > 15, "{compared} {seen:?}");
+    for policy in &policies {
+        assert_eq!(alerts_beyond(policy, policy), Fields::default(), "{}", policy.name);
+    }
 }

@@ -5,6 +5,11 @@
 //! verdict and the fields that a server with PSP gave. Of several policies the pod passes under one of those that its
 //! requester may use, or under none (`plugin/pkg/admission/security/podsecuritypolicy/admission.go`,
 //! `computeSecurityContext`).
+//!
+//! Of some policies it may not be known whether the requester may use them ([`May::Perhaps`]). Such a policy never
+//! admits a pod for another one, since it may not have been usable. Its own verdict counts as long as nothing shows that
+//! it had no say: no policy that the requester certainly may use admits the pod, or comes first with its corrections.
+//! Where every policy is `Perhaps`, each stands alone; where none is, this is admission itself.
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -45,42 +50,71 @@ pub fn judge(policy: &Policy, pod: &Pod<'_>) -> Judgement {
     Judgement { verdict, fields }
 }
 
-/// What became of a pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision<'p> {
-    /// Refused, since no policy could be used.
-    NoneUsable,
-    /// Admitted under this policy, which filled in these fields.
-    Admitted(&'p Policy, Fields),
-    /// Refused by every usable policy, in these fields.
-    Refused(Vec<(&'p Policy, Fields)>),
+/// What is known of whether a policy may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum May {
+    /// It may be used.
+    Certainly,
+    /// Nobody knows.
+    Perhaps,
 }
 
-/// Decides over a pod. `usable` are the policies that its requester may use, in the order of their names; those
+/// What became of a pod, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decision<'p> {
+    /// There was no policy to judge by.
+    pub none_usable: bool,
+    /// The policy under which the pod was certainly admitted, unless one that may perhaps be used came before it.
+    pub admitted: Option<&'p Policy>,
+    /// The policies whose corrections count, with the fields that they filled in.
+    pub corrected: Vec<(&'p Policy, Fields)>,
+    /// The policies whose refusal counts, with the fields that they refused.
+    pub refused: Vec<(&'p Policy, Fields)>,
+}
+
+/// Decides over a pod. `policies` are those that its requester may use, in the order of their names; those
 /// that admission could make nothing of ([`Policy::unusable`]) are left out here. `changed` says whether every policy
 /// changes the pod ([`changes_under_all`]).
 pub fn decide<'p>(
-    usable: impl IntoIterator<Item = &'p Policy>,
+    policies: impl IntoIterator<Item = (&'p Policy, May)>,
     pod: &Pod<'_>,
     changed: bool,
 ) -> Decision<'p> {
-    let working = usable.into_iter().filter(|policy| policy.unusable().is_empty());
-    choose(working.map(|policy| (policy, judge(policy, pod))).collect(), changed)
+    let working = policies.into_iter().filter(|(policy, _)| policy.unusable().is_empty());
+    choose(working.map(|(policy, may)| (policy, may, judge(policy, pod))), changed)
 }
 
 /// As [`decide`], of judgements that are known.
-pub fn choose(judged: Vec<(&Policy, Judgement)>, changed: bool) -> Decision<'_> {
-    if judged.is_empty() {
-        return Decision::NoneUsable;
+pub fn choose<'p>(
+    judged: impl IntoIterator<Item = (&'p Policy, May, Judgement)>,
+    changed: bool,
+) -> Decision<'p> {
+    let judged: Vec<_> = judged.into_iter().collect();
+    let admits = |(_, may, judgement): &&(&Policy, May, Judgement)| {
+        *may == May::Certainly && judgement.verdict != Verdict::Denied
+    };
+    let unchanged = judged.iter().filter(admits).find(|(.., j)| j.verdict == Verdict::Allowed && !changed);
+    let mut decision = Decision {
+        none_usable: judged.is_empty(),
+        admitted: unchanged.or_else(|| judged.iter().find(admits)).map(|(policy, ..)| *policy),
+        ..Decision::default()
+    };
+    if unchanged.is_some() {
+        return decision;
     }
-    let admitting = || judged.iter().filter(|(_, judgement)| judgement.verdict != Verdict::Denied);
-    let unchanged = admitting().find(|(_, judgement)| judgement.verdict == Verdict::Allowed && !changed);
-    match unchanged.or_else(|| admitting().next()) {
-        Some((policy, judgement)) => Decision::Admitted(policy, judgement.fields),
-        None => Decision::Refused(
-            judged.into_iter().map(|(policy, judgement)| (policy, judgement.fields)).collect(),
-        ),
+    let mut admitted_before = false;
+    for one in &judged {
+        let (policy, _, judgement) = one;
+        match judgement.verdict {
+            Verdict::Denied if decision.admitted.is_none() => {
+                decision.refused.push((*policy, judgement.fields));
+            }
+            Verdict::Defaulted if !admitted_before => decision.corrected.push((*policy, judgement.fields)),
+            _ => {}
+        }
+        admitted_before |= admits(&one);
     }
+    decision
 }
 
 /// Does every policy change this pod (`v1.Pod`, as the client sent it), whatever the policy says? A pod-level seccomp

@@ -35,6 +35,7 @@ mod volumes;
 
 pub use allowed_host_paths::{PathAccess, host_path_access};
 pub use allowed_proc_mount_types::allowed_proc_mounts;
+pub(crate) use se_linux::levels_equal;
 pub use volumes::volume_type;
 
 /// Hands the list of all fields to a macro. Nowhere else are they listed: what has to know every field is made by

@@ -70,7 +70,7 @@ fn differences<'a>(
 }
 
 /// Are two SELinux levels the same, whatever the order of their categories (`podsecuritypolicy/selinux`)?
-fn levels_equal(wanted: &str, actual: &str) -> bool {
+pub(crate) fn levels_equal(wanted: &str, actual: &str) -> bool {
     fn sorted(categories: &str) -> Vec<&str> {
         let mut parts: Vec<&str> = categories.split(',').collect();
         parts.sort_unstable();
