@@ -36,7 +36,8 @@ pub(super) fn render(report: &Report) -> String {
     if !lines.is_empty() {
         text.push_str("\n### Whose policy\n\n");
         for line in lines {
-            let _ = writeln!(text, "- {}", code(&line));
+            // a command to be copied: outside of a table, a bar needs no backslash
+            let _ = writeln!(text, "- {}", code(&line).replace("\\|", "|"));
         }
     }
     if !report.warnings.is_empty() {

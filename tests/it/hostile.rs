@@ -544,6 +544,8 @@ fn holds_subject(kind: &str, name: &str) {
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "b"},
          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"},
          "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+         "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}},
     ]});
     inventory.objects = read(&rbac).unwrap().objects;
     let options = render::Options { access: rbac::access(&inventory, None), ..render::Options::default() };

@@ -211,12 +211,11 @@ mod tests {
 
     #[test]
     fn a_policy_alerts_on_what_a_laxer_one_admits() {
-        let shut = policy(|_| {});
+        let shut = policy(|spec| spec.allow_privilege_escalation = false);
         let open = policy(|spec| {
             spec.privileged = true;
             spec.host_ports = vec![Range { min: 0, max: 65535 }];
             spec.volumes = words(&["*"]);
-            spec.allow_privilege_escalation = true;
         });
         let fields = [Field::Privileged, Field::Volumes, Field::HostPorts, Field::AllowPrivilegeEscalation];
         assert_eq!(alerts_beyond(&shut, &open), fields.into_iter().collect());
