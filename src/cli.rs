@@ -105,7 +105,8 @@ pub struct Rules {
 /// Where rules go.
 #[derive(Debug, Args)]
 pub struct Output {
-    /// A file, or a folder for psp_audit_rules.yaml and psp_runtime_rules.yaml; standard output when left out.
+    /// A folder (it exists, ends in `/`, or has no extension) for psp_audit_rules.yaml and psp_runtime_rules.yaml, or a
+    /// file for one of them; `-`, or nothing, is standard output.
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
 
@@ -162,12 +163,12 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
 /// What is told of the rules.
 #[derive(Debug, Args)]
 pub struct Reporting {
-    /// Also write a report, beside the rules as psp_report.* (repeat for more); to standard error where the rules go
-    /// to standard output, and for `github`.
+    /// Also write a report, beside the rules as psp_report.* (repeat for more). Where the rules go to standard output,
+    /// `text` is a message on standard error, as `github` always is, and others need --report-file.
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub report: Vec<ReportFormat>,
 
-    /// Where the report goes instead; `-` is standard output, if the rules go elsewhere.
+    /// Where the report goes instead; `-` is standard output, which holds one thing: the rules must go elsewhere.
     #[arg(long, value_name = "FILE", requires = "report")]
     pub report_file: Option<PathBuf>,
 

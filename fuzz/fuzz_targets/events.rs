@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(log) = Log::new("log", Cursor::new(bytes.to_vec()), &Arc::default()) else { return };
         let options = Options { matching: Matching::All, format, threads: 1 };
         if let Ok(outcome) = replay(vec![log], &RULES, &options, &mut |_| Ok(())) {
-            let _ = outcome.summary.table();
+            let _ = outcome.summary.table(None);
         }
     }
 });

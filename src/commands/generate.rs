@@ -3,24 +3,25 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::{Exit, Made, all, configured, layers, make, read_input};
 use crate::cli::{Colour, Generate};
 use crate::config::{Config, SCHEMA};
+use crate::console::Console;
 use crate::findings::{Finding, Kind, findings};
 use crate::read::{Inventory, unreadable};
+use crate::report;
 use crate::report::diff::{Diff, unified};
 use crate::report::{Format, Report, in_colour, visible};
-use crate::{report, write};
+use crate::write::Batch;
 
 /// Writes what the configuration asks for, or says what would change.
-pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
     if args.print_schema {
-        out.write_all(SCHEMA.as_bytes()).context("standard output")?;
+        console.print(SCHEMA)?;
         return Ok(Exit::Done);
     }
     let file = args.config.display().to_string();
@@ -29,10 +30,10 @@ pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> 
     let config = Config::parse(&file, &text).map_err(|problems| all(&problems))?;
     let base = args.config.parent().unwrap_or(Path::new(""));
 
-    let mut inventory = read_input(&config.input(base), err)?;
+    let mut inventory = read_input(&config.input(base), console)?;
     inventory.relative_to(base);
     let (rules, output) = configured(&config, base)?;
-    let made = make(&inventory, &rules, &layers(&rules, &output)?, err)?;
+    let made = make(&inventory, &rules, &layers(&rules, &output)?, console)?;
     let placed = made.placed(&output)?;
     let changes = report::changes(
         &made.files,
@@ -47,21 +48,21 @@ pub(super) fn run(args: &Generate, out: &mut dyn Write, err: &mut dyn Write) -> 
     let mut found = findings(&inventory, &made.files, &made.options);
     found.retain(|finding| kinds.contains(&finding.kind));
 
-    writeln!(err, "{}", made.summary(&inventory))?;
+    console.say(made.summary(&inventory));
     let mut drift = false;
     if args.check {
-        drift = check(&outputs, &changes, args.color, out, err)?;
+        drift = check(&outputs, &changes, args.color, console)?;
     } else if args.stdout {
         for file in outputs.iter().take(made.files.len()) {
-            out.write_all(file.text.as_bytes()).context("standard output")?;
+            console.print(&*file.text)?;
         }
     } else {
-        place(&outputs, args.force, err)?;
+        place(&outputs, args.force, console)?;
     }
     for loss in &changes.tuning {
-        writeln!(err, "warning: {}: {} {}", loss.place, loss.item, loss.message)?;
+        console.say(format_args!("warning: {}: {} {}", loss.place, loss.item, loss.message));
     }
-    tell(&found, err)?;
+    tell(&found, console);
     Ok(if drift || !found.is_empty() { Exit::Findings } else { Exit::Done })
 }
 
@@ -97,23 +98,17 @@ fn reports(
 }
 
 /// Shows what would change. Is anything out of date?
-fn check(
-    files: &[File<'_>],
-    changes: &Diff,
-    colour: Colour,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<bool> {
-    let colour = in_colour(colour, std::io::stdout().is_terminal());
+fn check(files: &[File<'_>], changes: &Diff, colour: Colour, console: &mut Console<'_>) -> Result<bool> {
+    let colour = in_colour(colour, console.product_is_on_terminal());
     let mut stale = 0;
     for (n, file) in files.iter().enumerate() {
         let (path, present) = (file.path.display().to_string(), present(&file.path)?);
         if present.as_deref() == Some(&*file.text) {
-            writeln!(err, "in sync: {path}")?;
+            console.say(format_args!("in sync: {path}"));
             continue;
         }
         stale += 1;
-        writeln!(err, "{}: {path}", if present.is_some() { "out of date" } else { "missing" })?;
+        console.say(format_args!("{}: {path}", if present.is_some() { "out of date" } else { "missing" }));
         let mut shown = String::new();
         if n == 0 && present.is_some() {
             let _ = writeln!(shown, "changes: {}", changes.headline());
@@ -122,36 +117,31 @@ fn check(
             }
         }
         shown.push_str(&unified(present.as_deref().unwrap_or_default(), &file.text, &path, colour));
-        out.write_all(shown.as_bytes()).context("standard output")?;
+        console.print(shown)?;
     }
     Ok(stale > 0)
 }
 
-/// Writes the files, all or, where one may not be overwritten, none.
-fn place(files: &[File<'_>], force: bool, err: &mut dyn Write) -> Result<()> {
+/// Writes the files, all or none.
+fn place(files: &[File<'_>], force: bool, console: &mut Console<'_>) -> Result<()> {
+    let mut batch = Batch::new(force);
     for file in files {
-        write::may_replace(&file.path, force)?;
+        batch.replace(&file.path, &*file.text);
     }
-    for file in files {
-        let path = file.path.display();
-        if present(&file.path)?.as_deref() == Some(&*file.text) {
-            writeln!(err, "unchanged {path}")?;
-        } else {
-            write::replace(&file.path, &file.text, force)?;
-            writeln!(err, "wrote {path}")?;
-        }
+    for written in batch.prepare()?.put_in_place()? {
+        console.say(written);
     }
     Ok(())
 }
 
 /// Lists the findings that fail the run, one a line.
-fn tell(found: &[Finding], err: &mut dyn Write) -> Result<()> {
+fn tell(found: &[Finding], console: &mut Console<'_>) {
     for finding in found {
-        writeln!(err, "{finding}")?;
+        console.say(finding);
     }
     match found.len() {
-        0 => Ok(()),
-        1 => Ok(writeln!(err, "failed on 1 finding")?),
-        n => Ok(writeln!(err, "failed on {n} findings")?),
+        0 => {}
+        1 => console.say("failed on 1 finding"),
+        n => console.say(format_args!("failed on {n} findings")),
     }
 }

@@ -1,6 +1,6 @@
 //! `krm`: a function of kustomize and kpt that adds the rules of the policies among the items.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{Exit, chosen, configured, file_name, make, object_of};
 use crate::cli::Layer;
 use crate::config::Config;
+use crate::console::Console;
 use crate::findings::{Finding, Kind, findings};
 use crate::krm::{Changes, FILE, List, Severity};
 use crate::problem::Problem;
@@ -18,15 +19,16 @@ use crate::wrap;
 /// The most bytes of a list.
 const MOST: u64 = 256 << 20;
 
-/// Reads a ResourceList, and writes it with the rules. What fails is told on `err` too, since kustomize shows no results.
-pub(super) fn run(input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+/// Reads a ResourceList, and writes it with the rules. What fails is said too, since kustomize shows no results.
+pub(super) fn run(input: &mut dyn Read, console: &mut Console<'_>) -> Result<Exit> {
     let mut text = String::new();
+    console.announce_input("a ResourceList");
     input.take(MOST + 1).read_to_string(&mut text).with_context(|| format!("{FILE}: cannot be read"))?;
     if text.len() as u64 > MOST {
         bail!("{FILE}: larger than {} MiB; split it", MOST >> 20);
     }
     let list = List::parse(&text)?;
-    let (changes, exit) = match transform(&list, &text, err) {
+    let (changes, exit) = match transform(&list, &text, console) {
         Ok((changes, failed)) => (changes, if failed { Exit::Findings } else { Exit::Done }),
         Err(failures) => {
             let results = failures.iter().map(|failure| failure.result(&list)).collect();
@@ -34,9 +36,9 @@ pub(super) fn run(input: &mut dyn Read, out: &mut dyn Write, err: &mut dyn Write
         }
     };
     for result in changes.results.iter().filter(|result| is_error(result)) {
-        writeln!(err, "{}", told(result))?;
+        console.say(told(result));
     }
-    out.write_all(list.changed(&changes).as_bytes()).context("standard output")?;
+    console.print(list.changed(&changes))?;
     Ok(exit)
 }
 
@@ -56,7 +58,11 @@ impl Failure {
 }
 
 /// What the rules change in the list; and whether a finding fails it.
-fn transform(list: &List<'_>, text: &str, err: &mut dyn Write) -> Result<(Changes, bool), Vec<Failure>> {
+fn transform(
+    list: &List<'_>,
+    text: &str,
+    console: &mut Console<'_>,
+) -> Result<(Changes, bool), Vec<Failure>> {
     let problems = |problems: Vec<Problem>| problems.into_iter().map(Failure::Problem).collect::<Vec<_>>();
     let other = |error| vec![Failure::Other(error)];
     let config = list.config().map_err(problems)?;
@@ -69,7 +75,7 @@ fn transform(list: &List<'_>, text: &str, err: &mut dyn Write) -> Result<(Change
     }
     let (rules, output) = configured(&config, Path::new("")).map_err(other)?;
     let made = chosen(&rules, Layer::Audit)
-        .and_then(|layers| make(&inventory, &rules, &layers, err))
+        .and_then(|layers| make(&inventory, &rules, &layers, console))
         .map_err(other)?;
     let mut changes = Changes::default();
     let items = list.items();

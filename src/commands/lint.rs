@@ -1,21 +1,21 @@
 //! `lint`: Falco's load check, without Falco.
 
 use std::collections::HashSet;
-use std::io::Write;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 
 use super::{Exit, read_rules};
 use crate::cli::{Lint, LintFormat};
+use crate::console::Console;
 use falco_rules::{self as falco, Finding, Severity};
 
 /// The longest part of a line that is shown, in characters.
 const SHOWN: usize = 160;
 
 /// Checks rules files and shows what Falco would say of them.
-pub(super) fn run(args: &Lint, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
-    let texts = read_rules(&args.files)?;
+pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
+    let texts = read_rules(&args.files, console)?;
     let sources: Vec<falco::Source<'_>> =
         texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
     let checked = Checked::new(falco::load(&sources).findings);
@@ -23,17 +23,17 @@ pub(super) fn run(args: &Lint, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         LintFormat::Text => {
             for finding in &checked.findings {
                 let text = texts.iter().find(|(name, _)| *name == finding.file).map_or("", |(_, text)| text);
-                writeln!(out, "{finding}\n{}", excerpt(text, finding)).context("standard output")?;
+                console.print(format!("{finding}\n{}\n", excerpt(text, finding)))?;
             }
             for note in &checked.notes {
-                writeln!(err, "note: {note}")?;
+                console.say(format_args!("note: {note}"));
             }
         }
         LintFormat::Json => {
             let findings: Vec<_> = checked.findings.iter().map(as_json).collect();
             let files: Vec<&String> = texts.iter().map(|(name, _)| name).collect();
             let all = json!({"files": files, "findings": findings, "not_checked": checked.notes});
-            writeln!(out, "{all:#}").context("standard output")?;
+            console.print(format!("{all:#}\n"))?;
         }
     }
     let count = |severity| checked.findings.iter().filter(|f| f.severity == severity).count();
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Lint, out: &mut dyn Write, err: &mut dyn Write) -> Resu
             )
         }
     };
-    writeln!(err, "{text}")?;
+    console.say(text);
     Ok(if checked.findings.is_empty() { Exit::Done } else { Exit::Findings })
 }
 

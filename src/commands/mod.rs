@@ -13,21 +13,22 @@ mod shell;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser as _;
 
 use crate::access::Access;
 use crate::cli::{self, AuditObject, Cli, Command, Input, Output, Rules, Wrapper};
 use crate::config::Config;
+use crate::console::Console;
 use crate::predict::{self, Prediction};
 use crate::problem::{Problem, cut, printable};
 use crate::rbac;
 use crate::read::{self, Inventory};
 use crate::render::{self, Layer, Rendered};
-use crate::{report, wrap, write};
+use crate::write::{Batch, Destination};
+use crate::{report, wrap};
 use falco_rules as falco;
 
 /// Name of the audit rules in a folder.
@@ -50,22 +51,22 @@ pub enum Exit {
     Findings,
 }
 
-/// Runs the command. The product goes to `out`, the talk to `err`.
+/// Runs the command. Its product and its messages go to the console.
 ///
 /// # Errors
 /// Anything wrong, in lines that start with the place; nothing was written then.
-pub fn run(cli: Cli, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+pub fn run(cli: Cli, console: &mut Console<'_>) -> Result<Exit> {
     match cli.command {
-        Command::Convert(args) => convert::run(&args, out, err),
+        Command::Convert(args) => convert::run(&args, console),
         #[cfg(feature = "cluster")]
-        Command::Scan(args) => scan::run(&args, out, err),
-        Command::Explain(args) => explain::run(&args, out, err),
-        Command::Generate(args) => generate::run(&args, out, err),
-        Command::Krm => krm::run(&mut std::io::stdin().lock(), out, err),
-        Command::Replay(args) => replay::run(&args, out, err),
-        Command::Lint(args) => lint::run(&args, out, err),
-        Command::Completions(args) => shell::completions(&args, out),
-        Command::Man(args) => shell::man(&args, out, err),
+        Command::Scan(args) => scan::run(&args, console),
+        Command::Explain(args) => explain::run(&args, console),
+        Command::Generate(args) => generate::run(&args, console),
+        Command::Krm => krm::run(&mut std::io::stdin().lock(), console),
+        Command::Replay(args) => replay::run(&args, console),
+        Command::Lint(args) => lint::run(&args, console),
+        Command::Completions(args) => shell::completions(&args, console),
+        Command::Man(args) => shell::man(&args, console),
     }
 }
 
@@ -76,9 +77,9 @@ struct Made {
 }
 
 /// What every command that makes rules does: map, render, check.
-fn make(inventory: &Inventory, rules: &Rules, layers: &[Layer], err: &mut dyn Write) -> Result<Made> {
+fn make(inventory: &Inventory, rules: &Rules, layers: &[Layer], console: &mut Console<'_>) -> Result<Made> {
     let mut options = options(rules);
-    options.access = access(inventory, rules, err)?;
+    options.access = access(inventory, rules, console)?;
     let mut files = Vec::new();
     for layer in layers {
         let rendered = match layer {
@@ -109,11 +110,18 @@ impl Made {
     /// What is written, and where.
     fn placed(&self, output: &Output) -> Result<Vec<Placed<'_>>> {
         let mut placed = Vec::new();
+        let destination = Destination::of(output.output.as_deref());
         for rendered in &self.files {
             let (file, format) = (file_name(rendered.layer), output.wrapper.format);
             let object = object_of(&output.wrapper, rendered.layer, self.files.len());
+            if let Some((option, _, formats)) = object.unused(format) {
+                bail!(
+                    "{option}: has no effect with --format {}; use --format {formats}, or leave it out",
+                    format.name()
+                );
+            }
             let text = wrap::wrap(format, file, &rendered.text, &object)?;
-            let path = output.output.as_ref().map(|path| write::target(path, &format.file_name(file)));
+            let path = destination.file(&format.file_name(file));
             let old = path.as_deref().and_then(report::old_text);
             let old = old.and_then(|old| wrap::payload(format, file, old));
             placed.push(Placed { path, text, old });
@@ -131,52 +139,79 @@ impl Made {
     }
 }
 
-/// What the one-off commands end in: make the rules, write them, tell.
+/// What the one-off commands end in: make the rules, write them and the files `beside` them, tell.
 fn deliver(
     inventory: &Inventory,
     rules: &Rules,
     output: &Output,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
+    beside: &[(PathBuf, String)],
+    console: &mut Console<'_>,
 ) -> Result<Exit> {
-    let made = make(inventory, rules, &layers(rules, output)?, err)?;
+    let made = make(inventory, rules, &layers(rules, output)?, console)?;
     let prediction = made.audit().map(|_| predict::predict(inventory, &made.options));
     let exceptions = suggest(&made, prediction.as_ref(), output)?;
     let placed = made.placed(output)?;
     let outputs = report::Outputs {
         reporting: &output.reporting,
         files: placed.iter().map(|file| (file.path.as_deref(), file.old.as_deref())).collect(),
-        force: output.force,
     };
-    let reports = report::prepare(inventory, &made.files, &made.options, outputs)?;
-    for path in placed.iter().filter_map(|file| file.path.as_deref()) {
-        write::may_replace(path, output.force)?;
+    let prepared = report::prepare(inventory, &made.files, &made.options, outputs)?;
+
+    let mut batch = Batch::new(output.force);
+    let rules_files = placed.iter().filter_map(|file| Some((file.path.as_deref()?, &*file.text)));
+    let rules_files: Vec<(&Path, &str)> = rules_files.collect();
+    for (path, text) in &rules_files {
+        batch.replace(path, *text);
     }
-    let mut talk = vec![made.summary(inventory)];
-    talk.extend(prediction.as_ref().and_then(|prediction| predicted(prediction, output)));
-    for file in &placed {
-        match &file.path {
-            Some(path) => {
-                write::replace(path, &file.text, output.force)?;
-                talk.push(format!("wrote {}", path.display()));
-            }
-            None => out.write_all(file.text.as_bytes()).context("standard output")?,
+    for (target, text) in &prepared.reports {
+        if let report::Target::File(path) = target {
+            batch.replace(path, text);
         }
     }
-    writeln!(err, "{}", talk.join("\n"))?;
-    reports.deliver(out, err)?;
-    if let (Some(path), Some(text)) = (&output.suggest_exceptions, exceptions) {
-        write::create(path, &text)?;
-        writeln!(err, "wrote {}; load it after the rules", path.display())?;
+    if let (Some(path), Some(text)) = (&output.suggest_exceptions, &exceptions) {
+        batch.create(path, text);
+    }
+    for (path, text) in beside {
+        batch.replace(path, text);
+    }
+    let batch = batch.prepare()?;
+    // what is printed may fail, and then no file is in place
+    for file in placed.iter().filter(|file| file.path.is_none()) {
+        console.print(&*file.text)?;
+    }
+    for (_, text) in prepared.reports.iter().filter(|(target, _)| *target == report::Target::Stdout) {
+        console.print(text)?;
+    }
+    console.flush()?;
+    let mut written = batch.put_in_place()?.into_iter();
+
+    console.say(made.summary(inventory));
+    if let Some(prediction) = &prediction {
+        let told = predicted(prediction, output, console.messages_width());
+        console.say(told.unwrap_or_default());
+    }
+    for file in written.by_ref().take(rules_files.len()) {
+        console.say(file);
+    }
+    prepared.tell(console);
+    for (target, text) in &prepared.reports {
+        match target {
+            report::Target::Stdout => {}
+            report::Target::Messages => console.say(text),
+            report::Target::File(_) => written.next().into_iter().for_each(|file| console.say(file)),
+        }
+    }
+    if let Some(file) = written.next().filter(|_| exceptions.is_some()) {
+        console.say(format_args!("{file}; load it after the rules"));
     }
     Ok(Exit::Done)
 }
 
 /// What would alert of the pods in the input, if there are any or it was asked for.
-fn predicted(prediction: &Prediction<'_>, output: &Output) -> Option<String> {
+fn predicted(prediction: &Prediction<'_>, output: &Output, width: Option<usize>) -> Option<String> {
     if prediction.pods > 0 {
         let most = if output.predict { usize::MAX } else { MAX_ROWS };
-        return Some(report::prediction(prediction, most));
+        return Some(report::prediction(prediction, most, width));
     }
     let nothing = "no pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`";
     output.predict.then(|| nothing.to_owned())
@@ -186,9 +221,6 @@ fn predicted(prediction: &Prediction<'_>, output: &Output) -> Option<String> {
 fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) -> Result<Option<String>> {
     let Some(path) = &output.suggest_exceptions else { return Ok(None) };
     let place = path.display();
-    if path.exists() {
-        bail!("{place}: exists, and may hold your work; choose another file");
-    }
     let (Some(audit), Some(prediction)) = (made.audit(), prediction) else {
         bail!(
             "{place}: silences rules for the audit log, and --layer runtime makes none; leave one of the two out"
@@ -209,7 +241,7 @@ fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) ->
 }
 
 /// Who may use which policy, if the input says so and the user does not turn it off.
-fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<Option<Access>> {
+fn access(inventory: &Inventory, rules: &Rules, console: &mut Console<'_>) -> Result<Option<Access>> {
     if rules.no_rbac {
         return Ok(None);
     }
@@ -218,27 +250,25 @@ fn access(inventory: &Inventory, rules: &Rules, err: &mut dyn Write) -> Result<O
     }
     let Some(access) = rbac::access(inventory, rules.default_namespace.as_deref()) else { return Ok(None) };
     for problem in rbac::problems(inventory, &access).take(MAX_NOTES) {
-        writeln!(err, "warning: {problem}")?;
+        console.say(format_args!("warning: {problem}"));
     }
     if let more @ 1.. = access.notes.len().saturating_sub(MAX_NOTES) {
-        writeln!(err, "warning: RBAC: {more} more objects of that kind")?;
+        console.say(format_args!("warning: RBAC: {more} more objects of that kind"));
     }
     // one chart's RBAC for something else tells nothing of policies
     Ok((access.whole || access.granting > 0).then_some(access))
 }
 
-/// The layers to make: a folder holds both, one file (or standard output) one. Of wrapped rules,
-/// each layer is an object of its own; both are made where they are asked for.
+/// The layers to make: a folder holds both, one file (or standard output) one.
 ///
 /// # Errors
 /// Both layers for one file, and the baseline without the layer that it belongs to.
 fn layers(rules: &Rules, output: &Output) -> Result<Vec<Layer>> {
-    let folder = output.output.as_deref().is_some_and(write::is_folder);
+    let folder = matches!(Destination::of(output.output.as_deref()), Destination::Folder(_));
     if rules.layer == Some(cli::Layer::Both) && !folder {
         bail!("--layer both: gives two files; name a folder with --output, or one layer");
     }
-    let plain = output.wrapper.format == wrap::Format::Rules;
-    chosen(rules, if folder && plain { cli::Layer::Both } else { cli::Layer::Audit })
+    chosen(rules, if folder { cli::Layer::Both } else { cli::Layer::Audit })
 }
 
 /// The layers that were asked for; if none was, those of `default`.
@@ -265,15 +295,18 @@ fn file_name(layer: Layer) -> &'static str {
 }
 
 /// Reads the input; warnings are told, and no policy at all is an error.
-fn read_input(input: &Input, err: &mut dyn Write) -> Result<Inventory> {
+fn read_input(input: &Input, console: &mut Console<'_>) -> Result<Inventory> {
     let source = |path: &std::path::PathBuf| {
         if path.as_os_str() == "-" { read::Source::Stdin } else { read::Source::Path(path.clone()) }
     };
     let sources: Vec<read::Source> = input.paths.iter().map(source).collect();
+    if sources.contains(&read::Source::Stdin) {
+        console.announce_input("manifests");
+    }
     let inventory =
         read::read(&sources, &read::Options { strict: input.strict }).map_err(|problems| all(&problems))?;
     for warning in &inventory.warnings {
-        writeln!(err, "warning: {warning}")?;
+        console.say(format_args!("warning: {warning}"));
     }
     if inventory.policies.is_empty() {
         let mut found: Vec<String> = Vec::new();
@@ -302,12 +335,15 @@ fn all(problems: &[Problem]) -> anyhow::Error {
 ///
 /// # Errors
 /// All that cannot be read, in lines that start with the file.
-fn read_rules(paths: &[PathBuf]) -> Result<Vec<(String, String)>> {
+fn read_rules(paths: &[PathBuf], console: &mut Console<'_>) -> Result<Vec<(String, String)>> {
     let mut texts = Vec::new();
     let mut problems = Vec::new();
     for path in paths {
         let is_stdin = path.as_os_str() == "-";
         let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
+        if is_stdin {
+            console.announce_input("a rules file");
+        }
         let read =
             if is_stdin { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
         match read {

@@ -1,28 +1,30 @@
 //! `replay`: which rules would have alerted on a recorded audit log.
 
-use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Result, anyhow, bail};
 
 use super::{AUDIT_RULES, Exit, make, read_input, read_rules};
 use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
+use crate::console::Console;
 use crate::read;
 use crate::render::Layer;
 use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
 use falco_rules::{self as falco, RuleSet, Severity};
 
 /// Replays audit logs through the rules of policies and rules files.
-pub(super) fn run(args: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+pub(super) fn run(args: &Replay, console: &mut Console<'_>) -> Result<Exit> {
     let (logs, policies) = sorted_out(args)?;
-    let rules = rules(args, policies, err)?;
+    let rules = rules(args, policies, console)?;
     let done = Arc::new(AtomicU64::new(0));
     let mut opened = Vec::new();
+    if logs.iter().any(|path| path.as_os_str() == "-") {
+        console.announce_input("an audit log");
+    }
     let mut problems = Vec::new();
     for path in &logs {
         match Log::open(path, &done) {
@@ -46,15 +48,15 @@ pub(super) fn run(args: &Replay, out: &mut dyn Write, err: &mut dyn Write) -> Re
             .threads
             .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from),
     };
-    let outcome = with_progress(args, &logs, &done, || {
-        let mut write = |text: &[u8]| out.write_all(text).context("standard output");
-        replay::replay(opened, &rules, &how, &mut write)
+    let outcome = with_progress(args, &logs, &done, console, |console| {
+        replay::replay(opened, &rules, &how, &mut |text: &[u8]| console.print(text))
     })?;
     if args.format == ReplayFormat::Table && outcome.alerts > 0 {
-        write!(out, "{}", outcome.summary.table()).context("standard output")?;
+        let width = console.product_width();
+        console.print(outcome.summary.table(width))?;
     }
-    out.flush().context("standard output")?;
-    tell(&outcome, &rules, &logs, err)?;
+    console.flush()?;
+    tell(&outcome, &rules, &logs, console);
     if outcome.events == 0 {
         bail!(
             "{}: no audit event here, so nothing was judged; name a log that the API server wrote",
@@ -85,17 +87,17 @@ fn sorted_out(args: &Replay) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 }
 
 /// The rules of the policies, and the rules files on top.
-fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<RuleSet> {
+fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Result<RuleSet> {
     if policies.is_empty() && args.rules.is_empty() {
         bail!("replay: no rules; name policies, or rules files with --rules");
     }
     let mut texts = Vec::new();
     if !policies.is_empty() {
-        let inventory = read_input(&Input { paths: policies, strict: args.strict }, err)?;
-        let made = make(&inventory, &args.generation, &[Layer::Audit], err)?;
+        let inventory = read_input(&Input { paths: policies, strict: args.strict }, console)?;
+        let made = make(&inventory, &args.generation, &[Layer::Audit], console)?;
         texts.extend(made.files.into_iter().map(|file| (AUDIT_RULES.to_owned(), file.text)));
     }
-    texts.extend(read_rules(&args.rules)?);
+    texts.extend(read_rules(&args.rules, console)?);
     let sources: Vec<falco::Source<'_>> =
         texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
     let loaded = falco::load(&sources);
@@ -106,29 +108,27 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<R
     };
     let warnings = loaded.findings.iter().filter(|f| f.code != "NOT_MODELLED").count();
     if warnings > 0 {
-        writeln!(
-            err,
+        console.say(format_args!(
             "warning: {}: {warnings} warning{} when Falco loads this; psp2falco lint shows them",
             sources.iter().map(|source| source.name).collect::<Vec<_>>().join(", "),
             s(warnings)
-        )?;
+        ));
     }
     let other = rules.rules().iter().filter(|rule| rule.source != "k8s_audit").count();
     if other > 0 {
-        writeln!(err, "passed over {other} rule{} for other events than audit events", s(other))?;
+        console.say(format_args!("passed over {other} rule{} for other events than audit events", s(other)));
     }
     let off = rules.rules().iter().filter(|rule| rule.source == "k8s_audit" && !rule.enabled).count();
     if off > 0 {
-        writeln!(
-            err,
+        console.say(format_args!(
             "passed over {off} rule{} that {} switched off",
             s(off),
             if off == 1 { "is" } else { "are" }
-        )?;
+        ));
     }
     for rule in rules.rules().iter().filter(|rule| rule.enabled && rule.source == "k8s_audit") {
         if let Some(reason) = &rule.not_modelled {
-            writeln!(err, "warning: rule '{}': not replayed: {reason}", rule.name)?;
+            console.say(format_args!("warning: rule '{}': not replayed: {reason}", rule.name));
         }
     }
     if rules.active_rules() == 0 {
@@ -140,33 +140,39 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, err: &mut dyn Write) -> Result<R
 }
 
 /// Runs with a progress bar where someone may be watching.
-fn with_progress<T>(args: &Replay, logs: &[PathBuf], read: &AtomicU64, run: impl FnOnce() -> T) -> T {
-    let alerts_scroll = args.format == ReplayFormat::Json && std::io::stdout().is_terminal();
-    if !std::io::stderr().is_terminal() || alerts_scroll {
-        return run();
+fn with_progress<T>(
+    args: &Replay,
+    logs: &[PathBuf],
+    read: &AtomicU64,
+    console: &mut Console<'_>,
+    run: impl FnOnce(&mut Console<'_>) -> T,
+) -> T {
+    // alerts that scroll by are progress enough
+    if args.format == ReplayFormat::Json && console.product_is_on_terminal() {
+        return run(console);
     }
     // The length of standard input is not known.
-    let lengths: Option<u64> = logs
+    let length: Option<u64> = logs
         .iter()
         .map(|path| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|m| m.len()))
         .sum();
-    let (bar, style) = match lengths {
-        Some(length) => (ProgressBar::new(length), "{wide_bar} {bytes} of {total_bytes}, {eta} to go"),
-        None => (ProgressBar::no_length(), "{spinner} {bytes}"),
+    let style = match length {
+        Some(_) => "{wide_bar} {bytes} of {total_bytes}, {eta} to go",
+        None => "{spinner} {bytes}",
     };
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
+    let progress = console.progress(style, length);
+    if progress.is_hidden() {
+        return run(console);
     }
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                bar.set_position(read.load(Ordering::Relaxed));
+                progress.set(read.load(Ordering::Relaxed));
                 thread::park_timeout(Duration::from_millis(100));
             }
-            bar.finish_and_clear();
         });
-        let result = run();
+        let result = run(console);
         done.store(true, Ordering::Relaxed);
         watcher.thread().unpark();
         result
@@ -174,30 +180,28 @@ fn with_progress<T>(args: &Replay, logs: &[PathBuf], read: &AtomicU64, run: impl
 }
 
 /// Says what was replayed and what could not be.
-fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], err: &mut dyn Write) -> Result<()> {
+fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], console: &mut Console<'_>) {
     for trouble in &outcome.troubles {
-        writeln!(err, "{trouble}")?;
+        console.say(trouble);
     }
     let shown = outcome.troubles.iter().filter(|t| t.cost != Cost::Rest).count() as u64;
     let lost = outcome.bad_lines + outcome.bad_events;
     if lost > shown {
-        writeln!(err, "and {} more like these", lost - shown)?;
+        console.say(format_args!("and {} more like these", lost - shown));
     }
     for (first, second) in &outcome.disorder {
-        writeln!(
-            err,
+        console.say(format_args!(
             "warning: {second}: starts earlier than {first}, which was given before it; give the oldest first"
-        )?;
+        ));
     }
     if outcome.oversized > 0 {
-        writeln!(
-            err,
+        console.say(format_args!(
             "warning: {}: {} event{} above 256 KiB: judged here, but Falco's k8saudit plugin drops such events unless its \
              maxEventSize is raised",
             names(logs),
             outcome.oversized,
             s(outcome.oversized)
-        )?;
+));
     }
     let mut text = format!(
         "{} alert{} by {} rule{} on {} event{}",
@@ -217,8 +221,7 @@ fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], err: &mut dyn Writ
     if outcome.bad_events > 0 {
         text.push_str(&format!("; {} event{} that Falco drops", outcome.bad_events, s(outcome.bad_events)));
     }
-    writeln!(err, "{text}")?;
-    Ok(())
+    console.say(text);
 }
 
 fn names(paths: &[PathBuf]) -> String {

@@ -1,34 +1,40 @@
 //! `completions` and `man`: the command line, told to shells and to readers of manuals.
 
-use std::io::Write;
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Command, CommandFactory as _};
 
 use super::Exit;
 use crate::cli::{Cli, Completions, Man};
+use crate::console::Console;
 use crate::problem::{nearest, quote};
-use crate::write;
+use crate::write::{self, Batch};
 
 /// Prints the completions of a shell.
-pub(super) fn completions(args: &Completions, out: &mut dyn Write) -> Result<Exit> {
+pub(super) fn completions(args: &Completions, console: &mut Console<'_>) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "psp2falco", &mut script);
-    out.write_all(&script).context("standard output")?;
+    console.print(&script)?;
     Ok(Exit::Done)
 }
 
 /// Prints one man page, or writes all of them.
-pub(super) fn man(args: &Man, out: &mut dyn Write, err: &mut dyn Write) -> Result<Exit> {
+pub(super) fn man(args: &Man, console: &mut Console<'_>) -> Result<Exit> {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();
     let pages: Vec<&Command> = std::iter::once(&program).chain(program.get_subcommands()).collect();
     if let Some(folder) = &args.output {
+        if folder.as_os_str() == "-" {
+            bail!(
+                "--output -: takes a folder, for a page of each command; to print a page, name its command"
+            );
+        }
+        let mut batch = Batch::new(false);
         for command in pages {
-            let page = page(command)?;
-            let path = folder.join(clap_mangen::Man::new(command.clone()).get_filename());
-            write::replace(&path, &page, false)?;
-            writeln!(err, "wrote {}", path.display())?;
+            batch
+                .replace(&folder.join(clap_mangen::Man::new(command.clone()).get_filename()), page(command)?);
+        }
+        for written in batch.prepare()?.put_in_place()? {
+            console.say(written);
         }
         return Ok(Exit::Done);
     }
@@ -41,7 +47,7 @@ pub(super) fn man(args: &Man, out: &mut dyn Write, err: &mut dyn Write) -> Resul
         };
         bail!("man: no command {}; {hint}", quote(wanted));
     };
-    out.write_all(page(command)?.as_bytes()).context("standard output")?;
+    console.print(page(command)?)?;
     Ok(Exit::Done)
 }
 

@@ -110,6 +110,14 @@ impl<'f> Decoder<'f> {
                 None => this.key(key, value, path),
             }
         });
+        let format = self.config.format;
+        if let Some((_, key, formats)) = self.config.object.unused(format) {
+            let mark =
+                node.get("outputs").and_then(|outputs| outputs.get(key)).map_or(node.mark, |node| node.mark);
+            let message =
+                format!("has no effect with the format {}; use {formats}, or leave it out", format.name());
+            self.problem(mark, &join("outputs", key), message);
+        }
         if self.reader == Reader::Generate {
             for (required, what) in [("version", "1"), ("sources", "files and folders with policies")] {
                 self.required(node, path, required, what);

@@ -48,8 +48,9 @@ impl Log {
         mut reader: impl Read + Send + 'static,
         progress: &Arc<AtomicU64>,
     ) -> io::Result<Self> {
+        const HEAD: usize = 6;
         let mut head = Vec::new();
-        reader.by_ref().take(6).read_to_end(&mut head)?;
+        reader.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         for (magic, what, tool) in [
             (&b"\x28\xb5\x2f\xfd"[..], "zstd", "zstd"),
             (b"\xfd7zXZ\0", "xz", "xz"),
@@ -63,7 +64,10 @@ impl Log {
             }
         }
         let is_gzip = head.starts_with(b"\x1f\x8b");
-        let whole = Counted { inner: io::Cursor::new(head).chain(reader), read: Arc::clone(progress) };
+        // a terminal would have to be told a second time that this is the end
+        let has_ended = head.len() < HEAD;
+        let rest = reader.take(if has_ended { 0 } else { u64::MAX });
+        let whole = Counted { inner: io::Cursor::new(head).chain(rest), read: Arc::clone(progress) };
         let reader: Box<dyn Read + Send> = if is_gzip {
             Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, whole)))
         } else {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::judge::Hit;
+use crate::table::Table;
 use falco_rules::{Priority, RuleSet, time_text};
 
 /// How many different pods of a rule are told apart.
@@ -101,32 +102,16 @@ impl Summary {
         }
     }
 
-    /// A table with a row for each rule that alerted: the most urgent first, then the most frequent.
+    /// A table with a row for each rule that alerted: the most urgent first, then the most frequent. On a screen of
+    /// `width` characters that it does not fit on, each rule has a paragraph instead.
     #[must_use]
-    pub fn table(&self) -> String {
+    pub fn table(&self, width: Option<usize>) -> String {
         let mut rows: Vec<&Row> = self.rules.values().collect();
         rows.sort_by(|a, b| (a.priority, b.alerts, &a.name).cmp(&(b.priority, a.alerts, &b.name)));
         let head = ["PRIORITY", "RULE", "ALERTS", "PODS", "FIRST", "LAST", "NAMESPACES", "BY"];
         let mut cells = vec![head.map(str::to_owned)];
         cells.extend(rows.into_iter().map(Row::cells));
-        let mut widths = [0; 8];
-        for row in &cells {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
-            }
-        }
-        let mut text = String::new();
-        for row in &cells {
-            let mut line = String::new();
-            for (i, (cell, width)) in row.iter().zip(widths).enumerate() {
-                // counts to the right
-                let _ =
-                    if i == 2 { write!(line, "{cell:>width$}  ") } else { write!(line, "{cell:<width$}  ") };
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
+        Table { rows: &cells, names: 2, numbers: Some(2), widest: usize::MAX, indent: 0 }.text(width)
     }
 }
 

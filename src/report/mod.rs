@@ -24,9 +24,10 @@ use crate::psp::validity::unusable;
 use crate::read::Inventory;
 use crate::render::{AuditObject, Layer, Options, Rendered};
 use crate::restrictions::{Mapped, map};
+use crate::table::Table;
 pub(crate) use escape::visible;
 pub use model::Report;
-pub use output::{Format, Outputs, changes, in_colour, old_text, prepare};
+pub use output::{Format, Outputs, Target, changes, in_colour, old_text, prepare};
 pub use prediction::prediction;
 pub use rbac::{Overlap, Rbac};
 
@@ -199,8 +200,8 @@ fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// The table of `explain`, one a policy.
-pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
+/// The table of `explain`, one a policy, for a screen of `width` characters, if it is for one.
+pub fn explain(inventory: &Inventory, object: AuditObject, width: Option<usize>) -> String {
     let mut text = String::new();
     for located in &inventory.policies {
         let policy = &located.policy;
@@ -211,7 +212,7 @@ pub fn explain(inventory: &Inventory, object: AuditObject) -> String {
         let mut rows =
             vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "RUNTIME", "NO LONGER"].map(str::to_owned)];
         rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), object)));
-        text.push_str(&table(&rows));
+        text.push_str(&table(&rows, 1, WIDEST, width));
         text.push('\n');
     }
     text
@@ -240,33 +241,11 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
     ]
 }
 
-/// Rows in columns; control characters of manifests do not reach the terminal.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    table_within(rows, WIDEST)
-}
-
-/// The same with cells of at most `widest` characters.
-fn table_within<const N: usize>(rows: &[[String; N]], widest: usize) -> String {
-    let clean = |cell: &str| -> String {
-        let cell: String = cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
-        if cell.chars().count() > widest {
-            cell.chars().take(widest.saturating_sub(1)).chain(['…']).collect()
-        } else {
-            cell
-        }
-    };
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|c| clean(c)).collect()).collect();
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        let _ = writeln!(text, "  {}", cells.join("  ").trim_end());
-    }
-    text
+/// A table whose rows have `names` columns of names; control characters of manifests do not reach the terminal.
+fn table<const N: usize>(rows: &[[String; N]], names: usize, widest: usize, width: Option<usize>) -> String {
+    let clean = |cell: &String| cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(clean)).collect();
+    Table { rows: &rows, names, numbers: None, widest, indent: 2 }.text(width)
 }
 
 /// Widest cell of a table, in characters.

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
+use clap::ValueEnum as _;
 
 use super::diff::{Diff, Tuning, compare, unified};
 use super::{Report, github, html, markdown, sarif, text};
 use crate::cli::{Colour, Reporting};
+use crate::console::Console;
 use crate::read::{Inventory, unreadable};
 use crate::render::{Options, Rendered};
 use crate::write;
@@ -23,14 +24,18 @@ pub struct Outputs<'a> {
     pub reporting: &'a Reporting,
     /// For each rules file, where it goes (none: standard output), and the rules already there: see [`old_text`].
     pub files: Vec<(Option<&'a Path>, Option<&'a str>)>,
-    /// Overwrite files that the program did not write?
-    pub force: bool,
 }
 
 impl Outputs<'_> {
-    /// The folder of the rules; none: standard output.
+    /// The folder of the rules; none: standard output, a pipe or a device.
     fn folder(&self) -> Option<&Path> {
-        self.files.iter().find_map(|(path, _)| *path).map(|path| path.parent().unwrap_or(Path::new("")))
+        let file = self.files.iter().find_map(|(path, _)| *path).filter(|path| !write::is_stream(path));
+        file.map(|path| path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Do the rules go to standard output?
+    fn rules_are_printed(&self) -> bool {
+        self.files.iter().any(|(path, _)| path.is_none())
     }
 }
 
@@ -45,6 +50,11 @@ impl Format {
             Format::Sarif => Some("psp_report.sarif"),
             Format::Github => None,
         }
+    }
+
+    /// Its word on the command line.
+    fn name(self) -> String {
+        self.to_possible_value().map(|word| word.get_name().to_owned()).unwrap_or_default()
     }
 
     /// The report in this format.
@@ -74,14 +84,25 @@ pub struct Prepared<'a> {
     outputs: Outputs<'a>,
     rendered: &'a [Rendered],
     diff: Option<Diff>,
-    texts: Vec<(Target, String)>,
+    /// Where each report goes, and its text.
+    pub reports: Vec<(Target, String)>,
+}
+
+/// Where a report goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output, which then holds nothing else.
+    Stdout,
+    /// Standard error, among the messages.
+    Messages,
+    /// A file.
+    File(PathBuf),
 }
 
 /// Makes the reports, before anything is written.
 ///
 /// # Errors
-/// A tuning file that cannot be read, a file in the place of a report that the program did not write, and targets that
-/// contradict each other.
+/// A tuning file that cannot be read, a report without a place of its own, and places that contradict each other.
 pub fn prepare<'a>(
     inventory: &Inventory,
     rendered: &'a [Rendered],
@@ -89,68 +110,57 @@ pub fn prepare<'a>(
     outputs: Outputs<'a>,
 ) -> Result<Prepared<'a>> {
     let reporting = outputs.reporting;
+    if outputs.rules_are_printed() && (reporting.diff || !reporting.tuning.is_empty()) {
+        let option = if reporting.diff { "--diff" } else { "--tuning" };
+        bail!(
+            "{option}: compares with a file of rules, and the rules go to standard output; name the file with -o"
+        );
+    }
     let replaces = outputs.files.iter().any(|(_, old)| old.is_some()) || !reporting.tuning.is_empty();
     let old = outputs.files.iter().map(|(_, old)| *old);
     let diff = replaces.then(|| changes(rendered, old, &reporting.tuning)).transpose()?;
-    let mut texts = Vec::new();
+    let mut reports = Vec::new();
     if !reporting.report.is_empty() {
-        if let Some(file) = &reporting.report_file {
-            if reporting.report.len() > 1 {
-                bail!("--report-file: takes one report; give one --report, or leave the file out");
-            }
-            if file.as_os_str() == "-" && outputs.folder().is_none() {
-                bail!("--report-file -: the rules go to standard output; send them elsewhere with -o");
-            }
+        if reporting.report_file.is_some() && reporting.report.len() > 1 {
+            bail!("--report-file: takes one report; give one --report, or leave the file out");
         }
         // without --diff a report shows the rules alone, so that the same policies give the same bytes
         let changes = diff.clone().filter(|_| reporting.diff);
         let report = Report::new(inventory, rendered, options, changes);
         for format in &reporting.report {
-            let target = target(*format, &outputs);
-            if let Target::File(path) = &target {
-                write::may_replace(path, outputs.force)?;
-            }
-            texts.push((target, format.render(&report)?));
+            reports.push((target(*format, &outputs)?, format.render(&report)?));
         }
     }
-    Ok(Prepared { outputs, rendered, diff, texts })
+    Ok(Prepared { outputs, rendered, diff, reports })
 }
 
 impl Prepared<'_> {
-    /// Tells what changes, and writes the reports.
-    ///
-    /// # Errors
-    /// A report that cannot be written.
-    pub fn deliver(self, out: &mut dyn Write, err: &mut dyn Write) -> Result<()> {
+    /// Tells what changes.
+    pub fn tell(&self, console: &mut Console<'_>) {
         if let Some(diff) = &self.diff {
-            tell(diff, self.rendered, &self.outputs, err)?;
+            tell(diff, self.rendered, &self.outputs, console);
         }
-        for (target, text) in &self.texts {
-            match target {
-                Target::Stdout => out.write_all(text.as_bytes()).context("standard output")?,
-                Target::Stderr => err.write_all(text.as_bytes()).context("standard error")?,
-                Target::File(path) => {
-                    write::replace(path, text, self.outputs.force)?;
-                    writeln!(err, "wrote {}", path.display())?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
-enum Target {
-    Stdout,
-    Stderr,
-    File(PathBuf),
-}
-
-fn target(format: Format, outputs: &Outputs<'_>) -> Target {
+/// Each thing has its own place: standard output never holds two of them. Text and annotations may stand among the
+/// messages, since both are lines for people and logs.
+fn target(format: Format, outputs: &Outputs<'_>) -> Result<Target> {
     match (&outputs.reporting.report_file, outputs.folder(), format.file_name()) {
-        (Some(file), Some(_), _) if file.as_os_str() == "-" => Target::Stdout,
-        (Some(file), _, _) if file.as_os_str() != "-" => Target::File(file.clone()),
-        (_, Some(folder), Some(name)) => Target::File(folder.join(name)),
-        _ => Target::Stderr,
+        (Some(file), _, _) if file.as_os_str() == "-" => {
+            if outputs.rules_are_printed() {
+                bail!("--report-file -: the rules go to standard output; send them elsewhere with -o");
+            }
+            Ok(Target::Stdout)
+        }
+        (Some(file), _, _) => Ok(Target::File(file.clone())),
+        (None, Some(folder), Some(name)) => Ok(Target::File(folder.join(name))),
+        _ if matches!(format, Format::Text | Format::Github) => Ok(Target::Messages),
+        _ => bail!(
+            "--report {}: would stand among the messages; write the rules into a folder with -o, or name a file \
+             with --report-file",
+            format.name()
+        ),
     }
 }
 
@@ -185,28 +195,27 @@ fn joined<'t>(files: &[&'t str]) -> Cow<'t, str> {
     }
 }
 
-fn tell(diff: &Diff, rendered: &[Rendered], outputs: &Outputs<'_>, err: &mut dyn Write) -> Result<()> {
+fn tell(diff: &Diff, rendered: &[Rendered], outputs: &Outputs<'_>, console: &mut Console<'_>) {
     let reporting = outputs.reporting;
     if outputs.files.iter().any(|(_, old)| old.is_some()) {
-        writeln!(err, "changes: {}", diff.headline())?;
+        console.say(format_args!("changes: {}", diff.headline()));
     }
     if !reporting.diff {
         for loss in &diff.tuning {
-            writeln!(err, "warning: {}: {} {}", loss.place, loss.item, loss.message)?;
+            console.say(format_args!("warning: {}: {} {}", loss.place, loss.item, loss.message));
         }
-        return Ok(());
+        return;
     }
     for line in diff.lines() {
-        writeln!(err, "  {}", super::escape::visible(&line))?;
+        console.say(format_args!("  {}", super::escape::visible(&line)));
     }
-    let colour = in_colour(reporting.color, io::stderr().is_terminal());
+    let colour = in_colour(reporting.color, console.messages_are_on_terminal());
     for ((path, old), rendered) in outputs.files.iter().zip(rendered) {
         if let (Some(old), Some(path)) = (old, path) {
             let name = path.display().to_string();
-            err.write_all(unified(old, &rendered.text, &name, colour).as_bytes())?;
+            console.say(unified(old, &rendered.text, &name, colour));
         }
     }
-    Ok(())
 }
 
 /// Colour: as the user says, else on a terminal unless `NO_COLOR` is set (<https://no-color.org>).

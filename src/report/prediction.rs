@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{counted, table_within};
+use super::{counted, table};
 use crate::predict::{Alert, Prediction};
 
 /// What would alert, in one line, and the workloads with the most pods, `most` rows at most.
-pub fn prediction(prediction: &Prediction<'_>, most: usize) -> String {
+pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>) -> String {
     let alerting: usize = prediction.findings.values().map(|f| f.pods).sum();
     let mut text = format!(
         "{} would alert, were their pods made anew: {alerting} of {}",
@@ -27,7 +27,7 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize) -> String {
     }
     let mut shown = vec![["PODS", "WORKLOAD", "POLICY", "ALERTS"].map(str::to_owned)];
     shown.extend(rows.iter().take(most).cloned());
-    let _ = write!(text, "\n{}", table_within(&shown, 300).trim_end());
+    let _ = write!(text, "\n{}", table(&shown, 2, 300, width).trim_end());
     if let more @ 1.. = rows.len().saturating_sub(most) {
         let s = if more == 1 { "" } else { "s" };
         let _ = write!(text, "\n  {more} more row{s}: --predict shows all");

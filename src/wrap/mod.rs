@@ -36,6 +36,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// Its word on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|word| word.get_name().to_owned()).unwrap_or_default()
+    }
+
     /// The name of a wrapped file in a folder; `rules` is that of the rules file.
     pub fn file_name(self, rules: &str) -> String {
         let stem = rules.strip_suffix(".yaml").unwrap_or(rules);
@@ -173,6 +178,24 @@ impl Object {
             }
         }
         Ok(())
+    }
+
+    /// What is said of the object though `format` has no place for it: the option of the command line, the key of the
+    /// configuration, and the formats that have one.
+    pub fn unused(&self, format: Format) -> Option<(&'static str, &'static str, &'static str)> {
+        const OBJECTS: &str = "configmap or rulesfile";
+        let is_object = matches!(format, Format::ConfigMap | Format::Rulesfile);
+        if self.inline && format != Format::Rulesfile {
+            Some(("--rulesfile-inline", "inline", "rulesfile"))
+        } else if is_object {
+            None
+        } else if self.name.is_some() {
+            Some(("--object-name", "name", OBJECTS))
+        } else if self.namespace.is_some() {
+            Some(("--object-namespace", "namespace", OBJECTS))
+        } else {
+            (!self.labels.is_empty()).then_some(("--object-label", "labels", OBJECTS))
+        }
     }
 
     fn metadata(&self, file: &str) -> Value {

@@ -1,24 +1,42 @@
-//! Files that are being written: they go when a signal ends the program.
+//! Files and folders of a batch that is not in place yet: they go when a signal ends the program.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, TempPath};
+
+use crate::signals;
+
+/// What is unfinished in this run, in the order in which it was made. Who makes, places or removes something holds the
+/// lock, so that a signal finds all.
+static ALL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn all() -> MutexGuard<'static, Vec<PathBuf>> {
+    static REMOVED: Once = Once::new();
+    REMOVED.call_once(|| signals::before_end(remove_all));
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what is unfinished before the program ends; nothing is made or placed any more.
+fn remove_all() {
+    let all = all();
+    for path in all.iter().rev() {
+        let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
+    }
+    // the lock is never given back
+    mem::forget(all);
+}
 
 /// A file that is not in its place yet. Dropped, or when the program is told to end, it is removed.
 pub(super) struct Unfinished {
     path: PathBuf,
-    /// None once the file is in its place.
-    file: Option<NamedTempFile>,
-}
-
-/// The unfinished files of this run. Who makes, places or removes one holds the lock, so that a signal finds them all.
-static ALL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn all() -> MutexGuard<'static, Vec<PathBuf>> {
-    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+    /// None once it is in its place.
+    temporary: Option<TempPath>,
+    /// None once it is whole.
+    file: Option<File>,
 }
 
 impl Unfinished {
@@ -27,104 +45,127 @@ impl Unfinished {
     /// # Errors
     /// Whatever the operating system refuses, as everywhere here.
     pub(super) fn new(builder: &Builder<'_, '_>, folder: &Path) -> io::Result<Self> {
-        #[cfg(unix)]
-        signals::watch();
         let mut all = all();
-        let file = builder.tempfile_in(folder)?;
-        let path = file.path().to_owned();
+        let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
+        Ok(Self::listed(&mut all, temporary, Some(file)))
+    }
+
+    /// The file at `path` under another name, with all that it has: its times, its owner.
+    pub(super) fn copy_of(path: &Path, builder: &Builder<'_, '_>, folder: &Path) -> io::Result<Self> {
+        let mut all = all();
+        let link = builder.make_in(folder, |name| fs::hard_link(path, name));
+        let temporary = match link {
+            Ok(link) => link.into_temp_path(),
+            // a file system without links
+            Err(_) => {
+                let copy = builder.tempfile_in(folder)?.into_temp_path();
+                fs::copy(path, &copy)?;
+                copy
+            }
+        };
+        Ok(Self::listed(&mut all, temporary, None))
+    }
+
+    fn listed(all: &mut Vec<PathBuf>, temporary: TempPath, file: Option<File>) -> Self {
+        let path = temporary.to_path_buf();
         all.push(path.clone());
-        Ok(Self { path, file: Some(file) })
-    }
-
-    fn open(&mut self) -> io::Result<&mut NamedTempFile> {
-        self.file.as_mut().ok_or_else(|| io::Error::other("already in its place"))
-    }
-
-    pub(super) fn set_permissions(&mut self, permissions: Permissions) -> io::Result<()> {
-        self.open()?.as_file().set_permissions(permissions)
+        Self { path, temporary: Some(temporary), file }
     }
 
     /// Writes the text, down to the disk.
-    pub(super) fn fill(&mut self, text: &str) -> io::Result<()> {
-        let file = self.open()?;
+    pub(super) fn fill(&mut self, text: &str, permissions: Option<Permissions>) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        if let Some(permissions) = permissions {
+            file.set_permissions(permissions)?;
+        }
         file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()
+        file.sync_all()
     }
 
-    /// Moves the file to `path`, over what is there.
-    pub(super) fn replace(mut self, path: &Path) -> io::Result<()> {
-        self.settle(|file| file.persist(path).map(drop).map_err(|e| e.error))
-    }
-
-    /// Moves the file to `path`, where nothing may be.
-    pub(super) fn place(mut self, path: &Path) -> io::Result<()> {
-        self.settle(|file| file.persist_noclobber(path).map(drop).map_err(|e| e.error))
-    }
-
-    /// Does the last that is done with the file, which is then unfinished no more.
-    fn settle(&mut self, last: impl FnOnce(NamedTempFile) -> io::Result<()>) -> io::Result<()> {
-        let mut all = all();
-        let settled = self.file.take().map_or(Ok(()), last);
-        all.retain(|path| *path != self.path);
-        settled
+    /// Removes the file behind its back.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        let _ = fs::remove_file(&self.path);
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // what cannot be removed now is left to a later run
-        let _ = self.settle(NamedTempFile::close);
+        if let Some(temporary) = self.temporary.take() {
+            let mut all = all();
+            // what cannot be removed now is left to a later run
+            let _ = temporary.close();
+            all.retain(|path| *path != self.path);
+        }
     }
 }
 
-#[cfg(unix)]
-mod signals {
-    use std::sync::{Once, mpsc};
-    use std::thread;
+/// While it lives, a signal that would end the program waits.
+pub(super) struct Undisturbed(MutexGuard<'static, Vec<PathBuf>>);
 
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    use signal_hook::iterator::Signals;
-    use signal_hook::low_level::emulate_default_handler;
-
-    use super::{all, fs};
-
-    /// Has the signals that end a program remove the unfinished files first. Where that cannot be, they end it as before.
-    pub(super) fn watch() {
-        static WATCHED: Once = Once::new();
-        WATCHED.call_once(|| {
-            let (ready, watched) = mpsc::channel();
-            let watch = move || {
-                let Ok(mut signals) = Signals::new(deadly()) else { return };
-                let _ = ready.send(());
-                for signal in signals.forever() {
-                    // held to the end: nothing is made or placed any more
-                    let all = all();
-                    for path in all.iter() {
-                        let _ = fs::remove_file(path);
-                    }
-                    let _ = emulate_default_handler(signal);
-                }
-            };
-            if thread::Builder::new().name("signals".to_owned()).spawn(watch).is_ok() {
-                let _ = watched.recv();
-            }
-        });
+impl Undisturbed {
+    pub(super) fn begin() -> Self {
+        Self(all())
     }
 
-    /// The signals that would end this program; what its caller had it ignore (`nohup`), it goes on to ignore.
-    fn deadly() -> Vec<i32> {
-        match fs::read_to_string("/proc/self/status").ok().as_deref().and_then(ignored) {
-            Some(ignored) => {
-                [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|n| ignored >> (n - 1) & 1 == 0).collect()
-            }
-            // only Linux tells, and only SIGHUP is commonly ignored
-            None => vec![SIGINT, SIGTERM],
+    /// Moves the file to `path`, over what is there.
+    pub(super) fn replace(&mut self, file: &mut Unfinished, path: &Path) -> io::Result<()> {
+        self.settle(file, |temporary| temporary.persist(path).map_err(|error| error.error))
+    }
+
+    /// Moves the file to `path`, where nothing may be.
+    pub(super) fn place(&mut self, file: &mut Unfinished, path: &Path) -> io::Result<()> {
+        self.settle(file, |temporary| temporary.persist_noclobber(path).map_err(|error| error.error))
+    }
+
+    fn settle(
+        &mut self,
+        file: &mut Unfinished,
+        settle: impl FnOnce(TempPath) -> io::Result<()>,
+    ) -> io::Result<()> {
+        // moved, or removed by the failure
+        let settled = file.temporary.take().map_or(Ok(()), settle);
+        self.0.retain(|path| *path != file.path);
+        settled
+    }
+}
+
+/// Folders that were made for files. Dropped, those that are empty are removed.
+#[derive(Default)]
+pub(super) struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    /// Makes a folder and those on the way to it, where they are missing.
+    pub(super) fn make(&mut self, folder: &Path) -> io::Result<()> {
+        let mut all = all();
+        let missing: Vec<&Path> = folder
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .collect();
+        let made = fs::create_dir_all(folder);
+        for folder in missing.into_iter().rev().filter(|folder| folder.is_dir()) {
+            self.0.push(folder.to_owned());
+            all.push(folder.to_owned());
         }
+        made
     }
 
-    /// The mask of ignored signals in the status of a process, as proc(5) has it.
-    fn ignored(status: &str) -> Option<u64> {
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-        u64::from_str_radix(mask.trim(), 16).ok()
+    /// The files are there: the folders stay.
+    pub(super) fn keep(&mut self) {
+        let kept = mem::take(&mut self.0);
+        all().retain(|path| !kept.contains(path));
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut all = all();
+        for folder in self.0.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+        all.retain(|path| !self.0.contains(path));
     }
 }

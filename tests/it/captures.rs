@@ -19,6 +19,7 @@ use std::process::Command;
 use clap::Parser as _;
 use psp2falco::cli::Cli;
 use psp2falco::commands;
+use psp2falco::console::Console;
 use serde_json::Value;
 
 #[test]
@@ -66,8 +67,8 @@ fn rules(folder: &Path, run: &Value) -> String {
     let options = run["options"].as_array().into_iter().flatten().map(|o| o.as_str().unwrap().to_owned());
     let words = ["psp2falco", "convert", &policy.to_string_lossy(), "--layer", "runtime"].map(str::to_owned);
     let cli = Cli::try_parse_from(words.into_iter().chain(options)).unwrap();
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    commands::run(cli, &mut out, &mut err).unwrap();
+    let mut out = Vec::new();
+    commands::run(cli, &mut Console::new(&mut out, std::io::sink())).unwrap();
     String::from_utf8(out).unwrap()
 }
 

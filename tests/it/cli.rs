@@ -185,19 +185,28 @@ fn writes_to_a_file_or_into_a_folder() {
         ("new/deep/rules.yml", "new/deep/rules.yml"),
         ("there", "there/psp_audit_rules.yaml"),
         ("fresh/", "fresh/psp_audit_rules.yaml"),
+        ("plain", "plain/psp_audit_rules.yaml"),
+        ("rules.json", "rules.json"),
+        ("rules.txt", "rules.txt"),
     ] {
         let run = run_in(temp.path(), &["convert", "psp.yaml", "-o", output], "");
         assert!(run.err.contains(&format!("wrote {file}\n")), "{}", run.err);
         assert_eq!(run.done(), "", "{output}");
         assert_eq!(fs::read_to_string(temp.path().join(file)).unwrap(), expected, "{output}");
     }
+    // "-" is no file
+    assert_eq!(run_in(temp.path(), &["convert", "psp.yaml", "-o", "-"], "").done(), expected);
     assert_eq!(
         names(temp.path()),
         [
             "fresh/psp_audit_rules.yaml",
             "fresh/psp_runtime_rules.yaml",
             "new/deep/rules.yml",
+            "plain/psp_audit_rules.yaml",
+            "plain/psp_runtime_rules.yaml",
             "psp.yaml",
+            "rules.json",
+            "rules.txt",
             "rules.yaml",
             "there/keep.txt",
             "there/psp_audit_rules.yaml",
@@ -556,6 +565,11 @@ fn reports_go_beside_the_rules_or_where_they_are_sent() {
             .failed()
             .starts_with("--report-file -: the rules go to standard output")
     );
+    for output in [&[][..], &["-o", "-"], &["-o", "/dev/stdout"]] {
+        let args = [&["convert", "psp.yaml", "--report", "json"], output].concat();
+        let refused = run_in(temp.path(), &args, "").failed();
+        assert!(refused.starts_with("--report json: would stand among the messages; "), "{refused}");
+    }
     let file = run_in(
         temp.path(),
         &["convert", "psp.yaml", "--report", "markdown", "--report-file", "notes.md"],
@@ -615,6 +629,11 @@ fn what_changes_is_told() {
     let told = convert(&["--tuning", "tuning.yaml"]);
     assert!(told.contains("changes: no change\nwarning: tuning.yaml:1:3: rule "), "{told}");
     assert!(run(&["convert", RESTRICTED, "--diff"]).failed().contains("--output"));
+    assert!(
+        run(&["convert", RESTRICTED, "--diff", "-o", "-"])
+            .failed()
+            .starts_with("--diff: compares with a file")
+    );
 }
 
 const LOG: &str = "fixtures/audit/audit.log.gz";

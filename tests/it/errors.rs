@@ -16,6 +16,9 @@ const HEAD: &str = "apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadat
 const RULES: &str = "  seLinux: {rule: RunAsAny}\n  runAsUser: {rule: RunAsAny}\n  supplementalGroups: {rule: RunAsAny}\n  \
                      fsGroup: {rule: RunAsAny}\n";
 
+const POD: &str = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec: {containers: [{name: c, image: d, \
+                   securityContext: {privileged: true}}]}\n";
+
 fn policy(spec: &str) -> String {
     format!("{HEAD}spec:\n{RULES}{spec}")
 }
@@ -340,8 +343,14 @@ fn conversions() -> Vec<Case> {
         case("both layers for one file", &["convert", "psp.yaml", "--layer", "both"]),
         case("the baseline alone", &["convert", "psp.yaml", "--baseline"]),
         case("two reports in one file", &["convert", "psp.yaml", "-o", "a.yaml", "--report", "text", "--report", "json", "--report-file", "r"]),
+        case("a report among the messages", &["convert", "psp.yaml", "--report", "json"]),
+        case("differences with no file", &["convert", "psp.yaml", "-o", "-", "--diff"]),
+        case("two outputs in one place", &["convert", "psp.yaml", "-o", "a.yaml", "--report", "text", "--report-file", "./a.yaml"]),
+        case("man pages to standard output", &["man", "-o", "-"]),
+        case("an object's name for a plain file", &["convert", "psp.yaml", "--object-name", "a"]),
         case("report and rules to standard output", &["convert", "psp.yaml", "--report", "text", "--report-file", "-"]),
-        case("exceptions over a file", &["convert", "psp.yaml", "--suggest-exceptions", "mine.yaml"]),
+        case("exceptions over a file", &["convert", "pods.yaml", "--suggest-exceptions", "mine.yaml"])
+            .file("pods.yaml", restricted() + POD),
         case("exceptions without pods", &["convert", "psp.yaml", "--suggest-exceptions", "new.yaml"]),
         case("exceptions without rules", &["convert", "psp.yaml", "--layer", "runtime", "--suggest-exceptions", "new.yaml"]),
         case("a prediction without pods", &["convert", "psp.yaml", "--predict"]).code(0),
@@ -355,12 +364,7 @@ fn conversions() -> Vec<Case> {
         case("a label's value", &["convert", "psp.yaml", "--format", "configmap", "--object-label", "a=b c"]),
         case("a label without a value", &["convert", "psp.yaml", "--object-label", "a"]),
         case("exceptions", &["convert", "pods.yaml", "-o", "rules.yaml", "--suggest-exceptions", "exceptions.yaml"])
-            .file(
-                "pods.yaml",
-                restricted()
-                    + "---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec: {containers: [{name: c, \
-                       image: d, securityContext: {privileged: true}}]}\n",
-            )
+            .file("pods.yaml", restricted() + POD)
             .code(0),
         case("a full device as the target", &["convert", "psp.yaml", "-o", "/dev/full"]),
         case("a full device as standard output", &["convert", "psp.yaml"]).full(),
@@ -404,6 +408,10 @@ fn generations() -> Vec<Case> {
         config("a configuration that is a list", "[]"),
         config("a configuration without anything", "version: 2\noutputs: {}\n"),
         config("no outputs", "version: 1\nsources: []\n"),
+        config(
+            "a name for a plain file",
+            "version: 1\nsources: [psp.yaml]\noutputs: {rules: out, name: a}\n",
+        ),
         config("two configurations", &format!("{good}---\n{good}")),
         config("a configuration that is not YAML", "version: ["),
         config(

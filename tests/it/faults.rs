@@ -177,11 +177,14 @@ fn told_to_end_it_removes_its_temporary_file_and_dies_of_the_signal() {
     let out = temp.path().join("out");
     fs::create_dir(&out).unwrap();
     let old = "# made by psp2falco\n".to_owned();
-    let convert = || program(temp.path(), &["convert", "many.yaml", "-o", "out/rules.yaml"]);
+    // what is there already would not be written again
+    let convert = || {
+        fs::write(out.join("rules.yaml"), &old).unwrap();
+        program(temp.path(), &["convert", "many.yaml", "-o", "out/rules.yaml"])
+    };
     let mut signals = Signals::new();
     for (name, number) in [("HUP", 1), ("INT", 2), ("TERM", 15)] {
         let mut killed = || {
-            fs::write(out.join("rules.yaml"), &old).unwrap();
             let mut child = caught(convert, &out, &mut signals);
             signals.send(name, &child);
             signals.send("CONT", &child);
@@ -225,6 +228,7 @@ fn a_signal_that_its_caller_ignores_does_not_end_it() {
     let ignoring = || {
         let mut command = Command::new("sh");
         command.args(["-c", &script]).current_dir(temp.path());
+        let _ = fs::remove_file(out.join("rules.yaml"));
         command
     };
     let mut signals = Signals::new();

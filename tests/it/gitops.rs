@@ -174,7 +174,7 @@ fn every_machine_makes_the_same_bytes() {
     // places are those of the repository, wherever the program was started
     let outside = one.path().join("psp2falco.yaml").display().to_string();
     let again = run(two.path(), &["generate", "--config", &outside], "").failed(1);
-    assert_eq!(again.err.matches("unchanged ").count(), 3, "{}", again.err);
+    assert_eq!(again.err.matches("unchanged ").count(), 4, "{}", again.err);
     let findings = |err: &str| -> Vec<String> {
         err.lines().filter(|line| line.starts_with("policies/")).map(str::to_owned).collect()
     };
@@ -436,14 +436,28 @@ fn wrapped_files_have_names_of_their_own_and_are_known_as_ours() {
         ("helm-values", "psp_audit_rules.values.yaml"),
         ("rulesfile", "psp_audit_rules.rulesfile.yaml"),
     ] {
-        for _ in 0..2 {
-            let args = ["convert", "policies", "--layer", "audit", "--format", format, "-o", "out/"];
-            let told = run(temp.path(), &args, "");
-            assert!(told.err.contains(&format!("wrote out/{name}\n")), "{}", told.err);
+        let runtime = name.replace("audit", "runtime");
+        for verb in ["wrote", "unchanged"] {
+            let told = run(temp.path(), &["convert", "policies", "--format", format, "-o", "out/"], "");
+            for name in [name, &runtime] {
+                assert!(told.err.contains(&format!("{verb} out/{name}\n")), "{}", told.err);
+            }
             told.done();
         }
     }
-    assert_eq!(files(&temp.path().join("out")).len(), 4);
+    assert_eq!(files(&temp.path().join("out")).len(), 8);
+    for (format, option) in [
+        ("rules", ["--object-name", "a"]),
+        ("helm-values", ["--object-namespace", "a"]),
+        ("rules", ["--object-label", "a=b"]),
+        ("configmap", ["--rulesfile-inline", "--force"]),
+    ] {
+        let args = [&["convert", "policies", "--format", format][..], &option].concat();
+        let refused = run(temp.path(), &args, "").failed(2);
+        let expected = format!("{}: has no effect with --format {format}; use --format ", option[0]);
+        assert!(refused.err.starts_with(&expected), "{}", refused.err);
+        assert_eq!(refused.out, "");
+    }
     let refused =
         run(temp.path(), &["convert", "policies", "--format", "configmap", "--object-name", "A"], "");
     assert!(refused.failed(2).err.contains("--object-name: \"A\" is not a name of an object; "));

@@ -17,6 +17,7 @@ use clap::Parser as _;
 use psp_admission::Field;
 use psp2falco::cli::Cli;
 use psp2falco::commands;
+use psp2falco::console::Console;
 
 /// Whole policies, in a folder beside those of the fields.
 const POLICIES: &str = "policies";
@@ -57,8 +58,9 @@ fn convert(input: &Path) -> Result<String, String> {
 fn convert_with(input: &Path, options: &[&str]) -> Result<String, String> {
     let words = [Path::new("psp2falco"), Path::new("convert"), input];
     let cli = Cli::try_parse_from(words.into_iter().chain(options.iter().map(Path::new))).unwrap();
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    commands::run(cli, &mut out, &mut err).map_err(|error| format!("{}: {error:#}", input.display()))?;
+    let mut out = Vec::new();
+    commands::run(cli, &mut Console::new(&mut out, std::io::sink()))
+        .map_err(|error| format!("{}: {error:#}", input.display()))?;
     Ok(String::from_utf8(out).unwrap())
 }
 

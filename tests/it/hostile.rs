@@ -293,7 +293,7 @@ fn talk(inventory: &Inventory) -> Vec<(&'static str, String)> {
     let options = render::Options::default();
     let rendered = audit_rules(&inventory.policies, &options).unwrap();
     let mut talk = vec![
-        ("explain", report::explain(inventory, AuditObject::Response)),
+        ("explain", report::explain(inventory, AuditObject::Response, None)),
         ("summary", report::summary(inventory, &rendered, &options)),
     ];
     let report = Report::new(inventory, std::slice::from_ref(&rendered), &options, None);

@@ -38,6 +38,7 @@ const UNSEEN: &[(&str, &[&str])] = &[
             "no permission to read this; change its mode or the user",
             "{}: cannot be written; what was there stays",
             "{}: no file can be made here; choose another folder",
+            "\n{}: is new, since what was there before could not be put back: {error}",
         ],
     ),
     (
@@ -47,7 +48,6 @@ const UNSEEN: &[(&str, &[&str])] = &[
             "{place}: Falco would not load these exceptions, so nothing was written: {finding}",
             "{file}: this format has no objects; use configmap or rulesfile",
             "{place}: the list expired (410)",
-            "already in its place",
         ],
     ),
     (
@@ -75,6 +75,10 @@ const UNSEEN: &[(&str, &[&str])] = &[
             "tcp connect",
             "connection closed before message completed",
         ],
+    ),
+    (
+        "only a terminal is told: tests/it/terminal.rs",
+        &["stdin: type or paste {what}, then Ctrl-D; Ctrl-C gives up", "an audit log", "a rules file"],
     ),
     ("no message: the look of a progress bar", &["{wide_bar} {bytes} of {total_bytes}, {eta} to go"]),
     (

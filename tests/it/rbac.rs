@@ -635,8 +635,11 @@ fn every_kind_of_rbac_gives_its_expected_rules() {
         let input = root().join("fixtures/rbac").join(&path);
         let words = ["psp2falco".into(), "convert".into(), input.clone().into_os_string()];
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        psp2falco::commands::run(psp2falco::cli::Cli::try_parse_from(words).unwrap(), &mut out, &mut err)
-            .unwrap();
+        psp2falco::commands::run(
+            psp2falco::cli::Cli::try_parse_from(words).unwrap(),
+            &mut psp2falco::console::Console::new(&mut out, &mut err),
+        )
+        .unwrap();
         let told = String::from_utf8(err).unwrap().replace(&format!("{}/", root().display()), "");
         let expected = root().join("fixtures/expected/rbac").join(&path);
         problems.extend(check(&expected, &String::from_utf8(out).unwrap()).err());
