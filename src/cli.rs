@@ -47,10 +47,24 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Input {
     /// Files, folders (recursive), Velero backups (folder or .tar.gz); `-` is standard input.
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
-    /// Refuse policies that lack a field which the API server requires, instead of taking it for RunAsAny.
+    /// What is left out and what is let pass.
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// How folders, archives and policies are read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Reading {
+    /// Leave files and folders out of the folders and archives that are read, by a pattern as in a .gitignore: `dev`
+    /// at any depth, `overlays/dev` from the top, `**/dev/*.yaml` (repeat for more).
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+
+    /// Refuse what the API server or kubectl would have refused and what is read all the same, with a warning: missing
+    /// rules, keys that stand twice, names with capitals, another apiVersion, templates in folders.
     #[arg(long)]
     pub strict: bool,
 }
@@ -364,9 +378,9 @@ pub struct Replay {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 
-    /// Refuse policies that lack a field which the API server requires, instead of taking it for RunAsAny.
-    #[arg(long)]
-    pub strict: bool,
+    /// How policies are read.
+    #[command(flatten)]
+    pub reading: Reading,
 
     /// How rules are made.
     #[command(flatten)]

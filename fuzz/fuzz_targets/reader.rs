@@ -6,7 +6,7 @@ use psp2falco::read::{Options, read_bytes};
 
 fuzz_target!(|bytes: &[u8]| {
     let strict = bytes.first().is_some_and(|byte| byte % 2 == 1);
-    match read_bytes("input", bytes, &Options { strict }) {
+    match read_bytes("input", bytes, &Options { strict, ..Options::default() }) {
         Ok(inventory) => assert!(inventory.policies.is_sorted_by(|a, b| a.policy.name < b.policy.name)),
         Err(problems) => {
             assert!(!problems.is_empty());

@@ -66,7 +66,7 @@ fn transform(
     let problems = |problems: Vec<Problem>| problems.into_iter().map(Failure::Problem).collect::<Vec<_>>();
     let other = |error| vec![Failure::Other(error)];
     let config = list.config().map_err(problems)?;
-    let options = read::Options { strict: config.strict };
+    let options = read::Options { strict: config.strict, ..read::Options::default() };
     let inventory = read::read_text(FILE, text, &options).map_err(problems)?;
     if inventory.policies.is_empty() {
         let message = "no PodSecurityPolicy among the items, so no rules";

@@ -78,6 +78,9 @@ struct Made {
 
 /// What every command that makes rules does: map, render, check.
 fn make(inventory: &Inventory, rules: &Rules, layers: &[Layer], console: &mut Console<'_>) -> Result<Made> {
+    if let Some(both) = rules.namespace.iter().find(|name| rules.exclude_namespace.contains(name)) {
+        bail!("--namespace {both}: --exclude-namespace leaves it out; remove one of the two");
+    }
     let mut options = options(rules);
     options.access = access(inventory, rules, console)?;
     let mut files = Vec::new();
@@ -294,8 +297,15 @@ fn file_name(layer: Layer) -> &'static str {
     }
 }
 
-/// Reads the input; warnings are told, and no policy at all is an error.
+/// Reads the input; notes and warnings are told, and no policy at all is an error.
 fn read_input(input: &Input, console: &mut Console<'_>) -> Result<Inventory> {
+    if input.paths.is_empty() {
+        bail!("PATH: missing; name files or folders with policies, or - for standard input");
+    }
+    let url = input.paths.iter().map(|path| path.to_string_lossy()).find(|path| path.contains("://"));
+    if let Some(url) = url {
+        bail!("{}: is no path; fetch it first: curl -fsSL {0} | psp2falco convert -", printable(&url));
+    }
     let source = |path: &std::path::PathBuf| {
         if path.as_os_str() == "-" { read::Source::Stdin } else { read::Source::Path(path.clone()) }
     };
@@ -303,8 +313,12 @@ fn read_input(input: &Input, console: &mut Console<'_>) -> Result<Inventory> {
     if sources.contains(&read::Source::Stdin) {
         console.announce_input("manifests");
     }
+    let cli::Reading { exclude, strict } = input.reading.clone();
     let inventory =
-        read::read(&sources, &read::Options { strict: input.strict }).map_err(|problems| all(&problems))?;
+        read::read(&sources, &read::Options { strict, exclude }).map_err(|problems| all(&problems))?;
+    for note in &inventory.notes {
+        console.say(format_args!("note: {note}"));
+    }
     for warning in &inventory.warnings {
         console.say(format_args!("warning: {warning}"));
     }
@@ -319,8 +333,12 @@ fn read_input(input: &Input, console: &mut Console<'_>) -> Result<Inventory> {
                 n => format!("{n} files that are no manifests"),
             });
         }
+        found.extend(report::unread(&inventory));
+        let piped = sources.contains(&read::Source::Stdin) && found.is_empty();
         let found = if found.is_empty() { "nothing at all".to_owned() } else { found.join(", ") };
-        bail!("{}: no PodSecurityPolicy here; found {found}", names(input));
+        let gone = "; from Kubernetes 1.25 on a cluster has none, so take them from Git, from a backup, or from Helm's \
+                    records: psp2falco scan --helm-releases";
+        bail!("{}: no PodSecurityPolicy here; found {found}{}", names(input), if piped { gone } else { "" });
     }
     Ok(inventory)
 }

@@ -93,7 +93,7 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Re
     }
     let mut texts = Vec::new();
     if !policies.is_empty() {
-        let inventory = read_input(&Input { paths: policies, strict: args.strict }, console)?;
+        let inventory = read_input(&Input { paths: policies, reading: args.reading.clone() }, console)?;
         let made = make(&inventory, &args.generation, &[Layer::Audit], console)?;
         texts.extend(made.files.into_iter().map(|file| (AUDIT_RULES.to_owned(), file.text)));
     }

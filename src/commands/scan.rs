@@ -19,10 +19,12 @@ pub(super) fn run(args: &cli::Scan, console: &mut Console<'_>) -> Result<Exit> {
         helm_releases: args.helm_releases,
     };
     let scan = read_cluster(&request, console)?;
-    let inventory = scan.inventory(&read::Options { strict: args.strict }).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!(lines.join("\n"))
-    })?;
+    let inventory = scan
+        .inventory(&read::Options { strict: args.strict, ..read::Options::default() })
+        .map_err(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow!(lines.join("\n"))
+        })?;
     let warnings = scan.notes.iter().cloned().chain(inventory.warnings.iter().map(ToString::to_string));
     for warning in warnings {
         console.say(format_args!("warning: {warning}"));

@@ -33,9 +33,9 @@ const SECTIONS: [(&str, &[&str]); 3] = [
     ),
 ];
 /// The keys outside of sections.
-const TOP: [&str; 4] = ["version", "sources", "failOn", "removePolicies"];
+const TOP: [&str; 5] = ["version", "sources", "exclude", "failOn", "removePolicies"];
 /// The keys that make sense in a file only.
-const IN_FILES: [&str; 6] = ["version", "sources", "rules", "reports", "templates", "tuning"];
+const IN_FILES: [&str; 7] = ["version", "sources", "exclude", "rules", "reports", "templates", "tuning"];
 /// The keys that make sense for a KRM function only.
 const IN_FUNCTIONS: [&str; 1] = ["removePolicies"];
 
@@ -223,6 +223,7 @@ impl<'f> Decoder<'f> {
                     self.problem(node.mark, path, "must not be empty");
                 }
             }
+            "exclude" => self.config.exclude = self.list(node, path, Self::text),
             "namespaces" => self.config.namespaces = self.list(node, path, Self::text),
             "excludeNamespaces" => self.config.exclude_namespaces = self.list(node, path, Self::text),
             "rules" => self.config.rules = self.path(node, path).unwrap_or_default(),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::cli::{AuditObject, Input, Layer, Output, ReportFormat, Rules, Wrapper};
+use crate::cli::{AuditObject, Input, Layer, Output, Reading, ReportFormat, Rules, Wrapper};
 use crate::findings::Kind;
 use crate::problem::Problem;
 use crate::read::node::Node;
@@ -30,6 +30,8 @@ pub const KIND: &str = "Psp2Falco";
 pub struct Config {
     /// Files and folders with policies, relative to the folder of the file.
     pub sources: Vec<String>,
+    /// Patterns of what is left out of folders and archives, relative to each of them.
+    pub exclude: Vec<String>,
     /// Only pods of these namespaces; empty: of all.
     pub namespaces: Vec<String>,
     /// No pods of these namespaces.
@@ -42,7 +44,7 @@ pub struct Config {
     pub object: Object,
     /// The formats of the reports that go beside the rules.
     pub reports: Vec<ReportFormat>,
-    /// Refuse policies that lack what the API server required.
+    /// Refuse what the API server or kubectl would have refused.
     pub strict: bool,
     /// Heed who may use which policy, where the sources say so; as the command line has it when left out.
     pub rbac: Option<bool>,
@@ -107,7 +109,10 @@ impl Config {
 
     /// The command line that reads the same, from the folder `base`.
     pub(crate) fn input(&self, base: &Path) -> Input {
-        Input { paths: self.sources.iter().map(|source| base.join(source)).collect(), strict: self.strict }
+        Input {
+            paths: self.sources.iter().map(|source| base.join(source)).collect(),
+            reading: Reading { exclude: self.exclude.clone(), strict: self.strict },
+        }
     }
 
     /// The command line that makes the same rules. What the file does not say is as `convert` has it.

@@ -1,7 +1,7 @@
 //! A PodSecurityPolicy out of a located document.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use psp_admission::policy::{
@@ -38,10 +38,6 @@ const METADATA_FIELDS: [&str; 17] = [
     "managedFields",
 ];
 
-/// The hint for a manifest that still is a template.
-pub(crate) const TEMPLATE: &str =
-    "this is an unrendered Helm template; render it first: helm template CHART | psp2falco convert -";
-
 /// A policy as far as it could be read, and what is wrong with it.
 pub(crate) struct Parsed {
     pub(crate) policy: Policy,
@@ -49,7 +45,7 @@ pub(crate) struct Parsed {
     pub(crate) warnings: Vec<Problem>,
 }
 
-/// Reads a policy and checks its validity. `strict` makes errors of required fields that are missing.
+/// Reads a policy and checks its validity. `strict` makes errors of what can only be meant in one way, and is wrong.
 pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
     let mut decoder = Decoder { file, strict, problems: Vec::new(), warnings: Vec::new() };
     let policy = decoder.policy(node);
@@ -66,12 +62,14 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
         .filter(|fault| !problems.iter().any(|problem| overlap(&problem.path, &fault.path)))
         .map(located)
         .collect();
+    let is_lenient = |fault: &Problem| fault.path == NAME && !strict && validity::is_speakable(&policy.name);
+    let (lenient, faults): (Vec<Problem>, Vec<Problem>) = faults.into_iter().partition(is_lenient);
     problems.extend(faults);
-    for problem in &mut problems {
-        if node.locate(&problem.path).text().is_some_and(|text| text.contains("{{")) {
-            problem.message = TEMPLATE.to_owned();
-        }
-    }
+    warnings.extend(lenient.into_iter().map(|fault| {
+        let message =
+            format!("the API server would have refused {}; the rules bear it as it is", quote(&policy.name));
+        Problem { message, ..fault }
+    }));
     problems.sort_by(|left, right| left.place.cmp(&right.place));
     if problems.is_empty() {
         warnings.extend(validity::remarks(&policy).into_iter().map(located));
@@ -80,12 +78,15 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
     Parsed { policy, problems, warnings }
 }
 
+/// The path of a policy's name.
+const NAME: &str = "metadata.name";
+
 /// Beyond so many problems with the form of a policy, its meaning is not looked at.
 const MANY: usize = 1000;
 /// Where the object states each field: at its key, the first of them for the profile annotations.
 pub(crate) fn field_marks(node: &Node<'_>) -> Vec<(Field, Mark)> {
     let entries = |node: Option<&'_ Node<'_>>| match node.map(|n| &n.data) {
-        Some(Data::Map(entries)) => entries.iter().map(|e| (e.key.to_string(), e.mark)).collect(),
+        Some(Data::Map(entries)) => in_force(entries).map(|e| (e.key.to_string(), e.mark)).collect(),
         _ => Vec::new(),
     };
     let annotations = entries(node.get("metadata").and_then(|m| m.get("annotations")));
@@ -371,7 +372,7 @@ impl Decoder<'_> {
     ) -> bool {
         let Some(entries) = self.entries(node, path, "a mapping") else { return false };
         self.duplicates(entries, |key| Path::Field(path, key));
-        for entry in entries {
+        for entry in in_force(entries) {
             let path = Path::Field(path, &entry.key);
             if known.contains(&entry.key.as_ref()) {
                 take(self, &entry.key, &entry.node, &path);
@@ -386,8 +387,7 @@ impl Decoder<'_> {
     fn texts(&mut self, node: &Node<'_>, path: &Path<'_>) -> BTreeMap<String, String> {
         let entries = self.entries(node, path, "a mapping").unwrap_or_default();
         self.duplicates(entries, |key| Path::Key(path, key));
-        entries
-            .iter()
+        in_force(entries)
             .map(|entry| (entry.key.to_string(), self.text(&entry.node, &Path::Key(path, &entry.key))))
             .collect()
     }
@@ -406,21 +406,28 @@ impl Decoder<'_> {
         None
     }
 
+    /// Says which keys stand twice. kubectl took the last before 1.25, and refuses them since.
     fn duplicates<'e>(&mut self, entries: &'e [Entry<'_>], path: impl Fn(&'e str) -> Path<'e>) {
-        // Few keys are compared faster than hashed.
-        const FEW: usize = 16;
-        let mut seen: HashSet<&str> = HashSet::new();
-        for (index, entry) in entries.iter().enumerate() {
-            let again = match entries.len() {
-                0..=FEW => entries.iter().take(index).any(|before| before.key == entry.key),
-                _ => !seen.insert(&entry.key),
-            };
-            if again {
-                self.problem(
-                    entry.mark,
-                    &path(&entry.key),
-                    "duplicate key; remove one of the two".to_owned(),
-                );
+        if !has_duplicates(entries) {
+            return;
+        }
+        let mut first: HashMap<&str, u32> = HashMap::new();
+        for entry in entries {
+            let line = *first.entry(&entry.key).or_insert(entry.mark.line);
+            if is_same(entry, entries.iter().find(|other| other.key == entry.key)) {
+                continue;
+            }
+            let path = path(&entry.key);
+            if self.strict {
+                let message = format!("stands in line {line} too; remove one of the two");
+                self.problem(entry.mark, &path, message);
+            } else {
+                let message = format!("stands in line {line} too; this one counts, as it did for kubectl");
+                self.warnings.push(Problem {
+                    place: entry.mark.within(self.file),
+                    path: path.to_string(),
+                    message,
+                });
             }
         }
     }
@@ -505,12 +512,54 @@ fn has_rule(strategy: &Node<'_>) -> bool {
     strategy.get("rule").is_some_and(|rule| !matches!(rule.data, Data::Null) && rule.text() != Some(""))
 }
 
+/// Does a key stand twice?
+fn has_duplicates(entries: &[Entry<'_>]) -> bool {
+    // Few keys are compared faster than hashed.
+    const FEW: usize = 16;
+    if entries.len() <= FEW {
+        return entries
+            .iter()
+            .enumerate()
+            .any(|(index, entry)| entries.iter().take(index).any(|before| before.key == entry.key));
+    }
+    let mut seen: HashSet<&str> = HashSet::new();
+    !entries.iter().all(|entry| seen.insert(&entry.key))
+}
+
+fn is_same(one: &Entry<'_>, other: Option<&Entry<'_>>) -> bool {
+    other.is_some_and(|other| std::ptr::eq(one, other))
+}
+
+/// The entries that count: of a key that stands twice the last one.
+fn in_force<'e, 'a>(entries: &'e [Entry<'a>]) -> impl Iterator<Item = &'e Entry<'a>> {
+    let last: Option<HashMap<&str, &Entry<'a>>> =
+        has_duplicates(entries).then(|| entries.iter().map(|entry| (entry.key.as_ref(), entry)).collect());
+    entries.iter().filter(move |entry| {
+        last.as_ref().is_none_or(|last| is_same(entry, last.get(entry.key.as_ref()).copied()))
+    })
+}
+
+/// The fields that people put under `spec`, and where they belong.
+const MISPLACED: [(&str, &str); 7] = [
+    ("annotations", "it belongs under metadata"),
+    ("labels", "it belongs under metadata"),
+    ("name", "it belongs under metadata"),
+    ("ranges", "it belongs under runAsUser, runAsGroup, supplementalGroups or fsGroup; indent it"),
+    ("rule", "it belongs under seLinux, runAsUser, runAsGroup, supplementalGroups or fsGroup; indent it"),
+    ("seLinuxOptions", "it belongs under seLinux; indent it"),
+    ("pathPrefix", "it belongs under allowedHostPaths; indent it"),
+];
+
 fn unknown_field(name: &str, known: &[&str]) -> String {
-    let cure = match nearest(name, known) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None if known == ROOT_FIELDS && SPEC_FIELDS.contains(&name) => "it belongs under spec".to_owned(),
-        None if known.len() > ROOT_FIELDS.len() => "correct or remove it".to_owned(),
-        None => format!("known here: {}", known.join(", ")),
+    let misplaced = MISPLACED.iter().find(|(field, _)| *field == name && known == SPEC_FIELDS);
+    let cure = match (misplaced, nearest(name, known)) {
+        (Some((_, cure)), _) => (*cure).to_owned(),
+        (None, Some(meant)) => format!("did you mean {meant}?"),
+        (None, None) if known == ROOT_FIELDS && SPEC_FIELDS.contains(&name) => {
+            "it belongs under spec".to_owned()
+        }
+        (None, None) if known.len() > ROOT_FIELDS.len() => "correct or remove it".to_owned(),
+        (None, None) => format!("known here: {}", known.join(", ")),
     };
     format!("unknown field {}; {cure}", quote(name))
 }

@@ -111,6 +111,51 @@ pub fn unusable(policy: &Policy) -> Option<String> {
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
+/// The capabilities of Linux 5.9 (`include/uapi/linux/capability.h`), as Kubernetes spells them.
+const CAPABILITIES: [&str; 41] = [
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
+
 /// What the API server accepted and an administrator would hardly have meant; unusable fields first.
 pub fn remarks(policy: &Policy) -> Vec<Fault> {
     const EFFECT: &str = "admission could not use this policy and skipped it, so it admitted no pod";
@@ -120,8 +165,9 @@ pub fn remarks(policy: &Policy) -> Vec<Fault> {
         .collect();
     for (index, Range { min, max }) in policy.spec.host_ports.iter().enumerate() {
         if min > max {
+            let absent = absent_max(*max);
             let message = format!(
-                "min {min} is greater than max {max}: the API server accepted this, and it allows no port"
+                "min {min} is greater than max {max}{absent}: the API server accepted this, and it allows no port"
             );
             faults.push(Fault::new(format!("spec.hostPorts[{index}]"), message));
         }
@@ -134,6 +180,20 @@ pub fn remarks(policy: &Policy) -> Vec<Fault> {
             );
             faults.push(Fault::new(format!("spec.allowedProcMountTypes[{index}]"), message));
         }
+    }
+    for (field, names) in [
+        ("defaultAddCapabilities", &policy.spec.default_add_capabilities),
+        ("requiredDropCapabilities", &policy.spec.required_drop_capabilities),
+        ("allowedCapabilities", &policy.spec.allowed_capabilities),
+    ] {
+        faults.extend(names.iter().enumerate().filter_map(|(index, name)| {
+            let upper = name.to_ascii_uppercase();
+            let spelt = upper.strip_prefix("CAP_").unwrap_or(&upper);
+            let message =
+                format!("{} is no capability of a pod, which spells it {}", quote(name), quote(spelt));
+            (spelt != name && CAPABILITIES.contains(&spelt))
+                .then(|| Fault::new(format!("spec.{field}[{index}]"), message))
+        }));
     }
     faults
 }
@@ -185,9 +245,13 @@ fn id_range(path: &str, Range { min, max }: Range, faults: &mut Vec<Fault>) {
         }
     }
     if min > max {
-        let absent = if max == 0 { "; a max left out is 0" } else { "" };
+        let absent = absent_max(max);
         faults.push(Fault::new(path, format!("min {min} is greater than max {max}{absent}")));
     }
+}
+
+fn absent_max(max: i64) -> &'static str {
+    if max == 0 { "; a max left out is 0" } else { "" }
 }
 
 fn volumes(volumes: &[String], faults: &mut Vec<Fault>) {
@@ -195,10 +259,14 @@ fn volumes(volumes: &[String], faults: &mut Vec<Fault>) {
         if volume != "*" && !VOLUME_TYPES.contains(&volume.as_str()) {
             let mut known = VOLUME_TYPES.to_vec();
             known.push("*");
-            faults.push(Fault::new(
-                format!("spec.volumes[{index}]"),
-                unknown_value("volume type", volume, &known),
-            ));
+            let message = match volume.as_str() {
+                // the name of its feature gate
+                "genericEphemeralVolume" => {
+                    "unknown volume type \"genericEphemeralVolume\"; write ephemeral".to_owned()
+                }
+                _ => unknown_value("volume type", volume, &known),
+            };
+            faults.push(Fault::new(format!("spec.volumes[{index}]"), message));
         }
     }
 }
@@ -459,6 +527,13 @@ fn name(name: &str) -> Option<String> {
             quote(name)
         ))
     }
+}
+
+/// Can rules bear the name, though the API server may have refused it? It must stand in the name of a rule, in a tag
+/// and in a comment as it is.
+pub(crate) fn is_speakable(name: &str) -> bool {
+    let speakable = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(speakable) && !name.ends_with(':')
 }
 
 /// What is wrong with the name of a namespace (DNS-1123 label).

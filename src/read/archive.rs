@@ -17,6 +17,7 @@ const MAX_EXTENSION: u64 = 64 * 1024;
 impl Reader {
     /// Reads the manifests of a tar archive.
     pub(super) fn archive(&mut self, name: &str, stream: impl Read) -> io::Result<()> {
+        self.root = PathBuf::from(name);
         let mut archive = tar::Archive::new(stream);
         let mut long_name = None;
         // raw: the library would read long names of any length into memory
@@ -43,7 +44,8 @@ impl Reader {
                 None => entry.path()?.into_owned(),
             };
             let path = format!("{name}/{}", inner.to_string_lossy().trim_start_matches("./"));
-            if kind.is_dir() || is_hidden(&inner) {
+            let within = inner.strip_prefix(".").unwrap_or(&inner);
+            if kind.is_dir() || is_hidden(&inner) || self.exclude.leaves_out(within, &path) {
                 continue;
             }
             if !kind.is_file() {
@@ -61,7 +63,7 @@ impl Reader {
     /// Reads one file of an archive; false when the archive cannot be read on.
     fn member_of_archive(&mut self, path: &str, inner: &Path, entry: impl Read) -> bool {
         match read_manifest(inner, entry) {
-            Ok(Some(bytes)) => self.bytes(path, bytes),
+            Ok(Some(bytes)) => self.bytes(path, bytes, true),
             Ok(None) => self.inventory.skipped_files += 1,
             Err(error) => {
                 self.problems.push(Problem::of_file(path, unreadable(&error)));

@@ -1,5 +1,6 @@
 //! Files, folders, archives and standard input as texts.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::archive::Limited;
+use super::hints::{WORD, states_policy};
 use super::{Reader, Source};
 use crate::problem::Problem;
 
@@ -28,7 +30,10 @@ impl Reader {
 
     fn path(&mut self, path: &Path) {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.folder(path),
+            Ok(metadata) if metadata.is_dir() => {
+                self.root = path.to_owned();
+                self.folder(path);
+            }
             Ok(_) if self.is_new(path) => match File::open(path) {
                 Ok(file) => self.stream(&path.display().to_string(), file),
                 Err(error) => self.unreadable(path, &error),
@@ -38,7 +43,8 @@ impl Reader {
         }
     }
 
-    /// Reads the manifests below a folder in the order of their paths; hidden files and folders are left out.
+    /// Reads the manifests below a folder in the order of their paths; hidden files and folders are left out, and
+    /// `node_modules`.
     fn folder(&mut self, folder: &Path) {
         if !self.is_new(folder) {
             return;
@@ -49,7 +55,7 @@ impl Reader {
             Ok(paths) => paths,
             Err(error) => return self.unreadable(folder, &error),
         };
-        paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
+        paths.retain(|path| !path.file_name().is_some_and(is_passed_by) && !self.leaves_out(path));
         paths.sort();
         for path in paths {
             if self.is_full() {
@@ -63,15 +69,22 @@ impl Reader {
                     self.member(&path);
                 }
                 Ok(_) => {}
+                // a link whose target is elsewhere
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.inventory.unread_files += 1,
                 Err(error) => self.unreadable(&path, &error),
             }
         }
     }
 
+    fn leaves_out(&mut self, path: &Path) -> bool {
+        let inner = path.strip_prefix(&self.root).unwrap_or(path);
+        self.exclude.leaves_out(inner, &path.to_string_lossy())
+    }
+
     /// A file found in a folder: it need not be a manifest.
     fn member(&mut self, path: &Path) {
         match File::open(path).and_then(|file| read_manifest(path, file)) {
-            Ok(Some(bytes)) => self.bytes(&path.display().to_string(), bytes),
+            Ok(Some(bytes)) => self.bytes(&path.display().to_string(), bytes, true),
             Ok(None) => self.inventory.skipped_files += 1,
             Err(error) => self.unreadable(path, &error),
         }
@@ -100,14 +113,17 @@ impl Reader {
             return self.archive(name, stream);
         }
         let bytes = read_limited(stream)?;
-        self.bytes(name, bytes);
+        self.bytes(name, bytes, false);
         Ok(())
     }
 
-    pub(super) fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
+    /// A text by its bytes; `found`: in a folder or an archive, rather than named.
+    pub(super) fn bytes(&mut self, file: &str, bytes: Vec<u8>, found: bool) {
+        let holds_word = !found || memchr::memmem::find(&bytes, WORD.as_bytes()).is_some();
         match decode(bytes) {
-            Ok(text) => self.text(name, &text),
-            Err(message) => self.problems.push(Problem::of_file(name, message)),
+            Ok(text) => self.text(file, &text, found),
+            Err(_) if !holds_word => self.inventory.unread_files += 1,
+            Err(message) => self.problems.push(Problem::of_file(file, message)),
         }
     }
 
@@ -158,12 +174,20 @@ pub(super) fn read_manifest(path: &Path, mut file: impl Read) -> io::Result<Opti
     if ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)) {
         return read_limited(file).map(Some);
     }
+    // what renders to a manifest need not begin as one
+    if TEMPLATES.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
+        let bytes = read_limited(file)?;
+        return Ok(Some(bytes).filter(|bytes| states_policy(&String::from_utf8_lossy(bytes))));
+    }
     let head = read_head(&mut file)?;
     if !looks_like_manifest(&head) {
         return Ok(None);
     }
     read_limited(Cursor::new(head).chain(file)).map(Some)
 }
+
+/// The extensions of templates.
+const TEMPLATES: [&str; 7] = ["erb", "gotmpl", "j2", "jinja", "jinja2", "tmpl", "tpl"];
 
 /// Does a file begin as an object of Kubernetes does, comments aside?
 fn looks_like_manifest(head: &[u8]) -> bool {
@@ -180,8 +204,14 @@ fn looks_like_manifest(head: &[u8]) -> bool {
     }
 }
 
+/// Is a file or folder of this name none that a person keeps manifests in?
+fn is_passed_by(name: &OsStr) -> bool {
+    let hidden = name.as_encoded_bytes().starts_with(b".") && name != "." && name != "..";
+    hidden || name == "node_modules"
+}
+
 pub(super) fn is_hidden(path: &Path) -> bool {
-    path.iter().any(|part| part.as_encoded_bytes().starts_with(b".") && part != "." && part != "..")
+    path.iter().any(is_passed_by)
 }
 
 /// What identifies an object in a Velero backup: its path without the API version, which the backup repeats it under

@@ -4,10 +4,13 @@ mod archive;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod digest;
+mod exclude;
 mod files;
+pub(crate) mod hints;
 mod keep;
 pub(crate) mod node;
 mod scalar;
+pub(crate) mod template;
 mod yaml;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -18,8 +21,11 @@ use serde::Deserialize as _;
 
 use crate::problem::{Place, Problem, cut, quote};
 use crate::psp::parse;
+use exclude::Exclude;
+use hints::WORD;
 use node::{Data, Mark, Node};
 pub(crate) use scalar::resolve;
+use template::{Template, YttDocument};
 
 pub use archive::{MAX_ARCHIVE, MAX_MEMBERS};
 pub use files::MAX_TEXT;
@@ -28,6 +34,8 @@ pub use yaml::{MAX_BROKEN, MAX_COPIED, MAX_NODES};
 
 /// The API versions that served policies: `policy/v1beta1` from 1.10 to 1.24, `extensions/v1beta1` up to 1.15.
 pub const API_VERSIONS: [&str; 2] = ["policy/v1beta1", "extensions/v1beta1"];
+/// What stands in manifests instead, and can only be meant so.
+const MEANT_VERSIONS: [&str; 3] = ["", "v1", "policy/v1"];
 
 /// The most nodes of a policy: the API server took no request above 3 MiB.
 pub const MAX_POLICY: usize = 50_000;
@@ -55,10 +63,12 @@ pub enum Source {
 }
 
 /// How to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// Refuse policies that lack what the API server requires, instead of reading it as `RunAsAny` with a warning.
+    /// Refuse what the API server or kubectl would have refused, instead of reading it as it was meant with a warning.
     pub strict: bool,
+    /// Patterns of paths to leave out of folders and archives, as in a `.gitignore`.
+    pub exclude: Vec<String>,
 }
 
 /// What was found.
@@ -70,12 +80,18 @@ pub struct Inventory {
     pub passed_over: BTreeMap<String, usize>,
     /// How many files in folders and archives were not manifests.
     pub skipped_files: usize,
+    /// How many files in folders and archives could not be read, in whole or in part, and hold no policy.
+    pub unread_files: usize,
+    /// How many more of them are templates that hold no policy.
+    pub unread_templates: usize,
     /// The objects that say who may use a policy, in the order of the input.
     pub objects: Vec<Object>,
     /// The pods, in the order of the input.
     pub pods: Vec<Pod>,
     /// What the user should know though the policies could be read.
     pub warnings: Vec<Problem>,
+    /// What is right as it is, and still may surprise.
+    pub notes: Vec<Problem>,
 }
 
 impl Inventory {
@@ -88,7 +104,13 @@ impl Inventory {
         };
         self.policies.iter_mut().for_each(|located| inner(&mut located.place));
         self.objects.iter_mut().for_each(|object| inner(&mut object.place));
-        self.warnings.iter_mut().for_each(|warning| inner(&mut warning.place));
+        let prefix = format!("{}/", base.display());
+        for remark in self.warnings.iter_mut().chain(&mut self.notes) {
+            inner(&mut remark.place);
+            if prefix.len() > 1 {
+                remark.message = remark.message.replace(&prefix, "");
+            }
+        }
     }
 }
 
@@ -137,7 +159,7 @@ pub struct Object {
 /// # Errors
 /// Everything that is wrong with the input, in its order.
 pub fn read(sources: &[Source], options: &Options) -> Result<Inventory, Vec<Problem>> {
-    let mut reader = Reader::new(*options);
+    let mut reader = Reader::new(options);
     for source in sources {
         reader.source(source);
     }
@@ -149,8 +171,8 @@ pub fn read(sources: &[Source], options: &Options) -> Result<Inventory, Vec<Prob
 /// # Errors
 /// Everything that is wrong with the text.
 pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory, Vec<Problem>> {
-    let mut reader = Reader::new(*options);
-    reader.text(name, text);
+    let mut reader = Reader::new(options);
+    reader.text(name, text, false);
     reader.finish()
 }
 
@@ -159,7 +181,7 @@ pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory,
 /// # Errors
 /// Everything that is wrong with them.
 pub fn read_bytes(name: &str, bytes: &[u8], options: &Options) -> Result<Inventory, Vec<Problem>> {
-    let mut reader = Reader::new(*options);
+    let mut reader = Reader::new(options);
     reader.stream(name, bytes);
     reader.finish()
 }
@@ -169,17 +191,68 @@ pub(crate) fn documents(text: &str) -> yaml::Documents<'_> {
     yaml::Documents::new(text)
 }
 
+/// A text and where it is from.
+#[derive(Clone, Copy)]
+struct Origin<'t> {
+    /// What places call it.
+    file: &'t str,
+    text: &'t str,
+    /// Was it found in a folder or an archive, rather than named?
+    found: bool,
+    looks: &'t Looks,
+}
+
+/// What is looked for in a text before it is read as YAML, which does not show it.
+#[derive(Default)]
+struct Looks {
+    /// Characters that only look right.
+    odd: Vec<(Mark, String)>,
+    ytt: Vec<YttDocument>,
+    /// Is it JSON, as an API server writes it? Its values are what they are, templates or not.
+    json: bool,
+}
+
+impl Looks {
+    fn of(text: &str) -> Self {
+        let start = text.trim_start();
+        Self {
+            odd: hints::odd_characters(text),
+            ytt: template::ytt_documents(text),
+            json: start.starts_with(['{', '[']) && !start.starts_with("{{"),
+        }
+    }
+
+    /// The character on this line that only looks right, and what to do about it.
+    fn odd_at(&self, line: u32) -> Option<(Mark, String)> {
+        let index = self.odd.binary_search_by_key(&line, |(mark, _)| mark.line).ok()?;
+        self.odd.get(index).cloned()
+    }
+}
+
+/// Where a policy was first defined, and where again with the same meaning.
+struct Defined {
+    place: Place,
+    /// Its index in the inventory.
+    index: usize,
+    copies: Vec<Place>,
+}
+
 /// What has been read so far.
 struct Reader {
     options: Options,
     inventory: Inventory,
     problems: Vec<Problem>,
-    /// The place of each policy's name.
-    names: HashMap<String, Place>,
+    /// Each policy by its name.
+    names: HashMap<String, Defined>,
     /// The files read, by canonical path.
     files: HashSet<PathBuf>,
     /// The objects read from Velero backups, by their path without the API version.
     backed_up: HashSet<String>,
+    exclude: Exclude,
+    /// The folder or archive that is read.
+    root: PathBuf,
+    /// The templates in folders that hold policies: how many of a kind in a chart or folder, and one of them.
+    templates: BTreeMap<(String, Template), (usize, Problem)>,
     /// The nodes of the objects kept.
     kept: usize,
     /// Has a limit been reached, so that reading on is of no use?
@@ -187,20 +260,25 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(options: Options) -> Self {
+    fn new(options: &Options) -> Self {
+        let (exclude, problems) = Exclude::new(&options.exclude);
         Self {
-            options,
+            options: options.clone(),
             inventory: Inventory::default(),
-            problems: Vec::new(),
+            problems,
             names: HashMap::new(),
             files: HashSet::new(),
             backed_up: HashSet::new(),
+            exclude,
+            root: PathBuf::new(),
+            templates: BTreeMap::new(),
             kept: 0,
             full: false,
         }
     }
 
     fn finish(mut self) -> Result<Inventory, Vec<Problem>> {
+        self.tell_templates();
         if self.has_too_many_problems() {
             self.problems.truncate(MAX_PROBLEMS);
             let file = self.problems.last().map(|problem| problem.place.file.clone()).unwrap_or_default();
@@ -209,8 +287,52 @@ impl Reader {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
+        self.inventory.warnings.extend(self.exclude.idle());
+        self.tell_copies();
         self.inventory.policies.sort_by(|left, right| left.policy.name.cmp(&right.policy.name));
         Ok(self.inventory)
+    }
+
+    /// Says which templates in folders hold policies: a warning where there are other policies, else an error.
+    fn tell_templates(&mut self) {
+        let fatal = self.options.strict || self.inventory.policies.is_empty();
+        let told =
+            std::mem::take(&mut self.templates).into_iter().map(|((folder, template), (files, one))| {
+                let (file, chart) =
+                    (&one.place.file, (template == Template::Helm).then(|| Path::new(&folder)));
+                let (hold, them) = if files == 1 {
+                    ("holds policies and was", "it")
+                } else {
+                    ("hold policies and were", "them")
+                };
+                let s = if files == 1 { "" } else { "s" };
+                let message = format!(
+                    "{files} {}{s} {hold} not read; render {them}: {}",
+                    template.name(),
+                    template.cure(file, chart)
+                );
+                Problem::of_file(&folder, message)
+            });
+        if fatal { self.problems.extend(told) } else { self.inventory.warnings.extend(told) }
+    }
+
+    /// Says which policies stand in several places.
+    fn tell_copies(&mut self) {
+        /// The most places to name.
+        const MOST: usize = 3;
+        let mut copied: Vec<_> =
+            self.names.iter().filter(|(_, defined)| !defined.copies.is_empty()).collect();
+        copied.sort_by_key(|(name, _)| name.as_str());
+        for (name, Defined { place, copies, .. }) in copied {
+            let mut others: Vec<String> = copies.iter().take(MOST).map(ToString::to_string).collect();
+            if let Some(more) = copies.len().checked_sub(MOST).filter(|more| *more > 0) {
+                others.push(format!("{more} more"));
+            }
+            let message =
+                format!("the policy {} is defined alike in {}; read once", quote(name), others.join(", "));
+            let path = "metadata.name".to_owned();
+            self.inventory.notes.push(Problem { place: place.clone(), path, message });
+        }
     }
 
     fn has_too_many_problems(&self) -> bool {
@@ -222,33 +344,87 @@ impl Reader {
         self.full || self.has_too_many_problems()
     }
 
-    fn text(&mut self, file: &str, text: &str) {
+    /// Reads a text; `found`: in a folder or an archive, rather than named.
+    fn text(&mut self, file: &str, text: &str, found: bool) {
+        if let Some(message) = hints::kubectl(text).filter(|_| !found) {
+            return self.problem(file, Mark { line: 1, column: 1 }, "", message);
+        }
+        let holds_word = text.contains(WORD);
+        let looks = if holds_word { Looks::of(text) } else { Looks::default() };
+        let origin = Origin { file, text, found, looks: &looks };
+        let before = self.problems.len() + self.inventory.policies.len();
+        let mut unread = false;
         for document in yaml::Documents::new(text) {
             match document {
                 _ if self.is_full() => return,
                 Ok(node) if matches!(node.data, Data::Null) => {}
-                Ok(node) => self.object(file, node, None),
-                Err(syntax) => {
-                    // What follows in a template would only repeat the hint.
-                    if let Some(mark) = template(text) {
-                        self.problem(file, mark, "", parse::TEMPLATE);
-                        return;
-                    }
-                    self.problem(file, syntax.mark, "", syntax.message);
-                }
+                Ok(node) => self.object(origin, node, None),
+                Err(syntax) => match Template::of_broken(text, syntax.mark) {
+                    // what follows in a template would only repeat the hint
+                    Some((template, mark)) => return self.template(origin, mark, "", template),
+                    None if found && !holds_word => unread = true,
+                    None => self.syntax(origin, syntax),
+                },
             }
+        }
+        self.inventory.unread_files += usize::from(unread);
+        if self.problems.len() + self.inventory.policies.len() == before {
+            self.unrecognized(origin);
         }
     }
 
+    fn syntax(&mut self, origin: Origin<'_>, syntax: yaml::Syntax) {
+        let line = syntax.mark.line;
+        let odd = [line, line.saturating_sub(1)].into_iter().find_map(|line| origin.looks.odd_at(line));
+        let (mark, message) = odd.unwrap_or((syntax.mark, syntax.message));
+        self.problem(origin.file, mark, "", message);
+    }
+
+    /// Nothing came of a text: is it for a character beside the kind of a policy?
+    fn unrecognized(&mut self, origin: Origin<'_>) {
+        if origin.looks.odd.is_empty() {
+            return;
+        }
+        let stated =
+            template::lines(origin.text).filter(|(_, line)| line.contains(WORD) && line.contains("kind"));
+        let odd = stated.map(|(number, _)| number).find_map(|number| origin.looks.odd_at(number));
+        if let Some((mark, message)) = odd {
+            self.problem(origin.file, mark, "", message);
+        }
+    }
+
+    /// A text is a template: no policy can be read from it before it is rendered.
+    fn template(&mut self, origin: Origin<'_>, mark: Mark, path: &str, template: Template) {
+        let Origin { file, text, found, .. } = origin;
+        let chart = template::chart(file).filter(|_| file != "stdin");
+        let template = match template {
+            Template::Go if chart.is_some() => Template::Helm,
+            other => other,
+        };
+        if !found {
+            return self.problem(file, mark, path, template.hint(file, chart.as_deref()));
+        }
+        if !hints::states_policy(text) {
+            self.inventory.unread_templates += 1;
+            return;
+        }
+        let chart = chart.filter(|_| template == Template::Helm);
+        let parent = || Path::new(file).parent().map(Path::to_owned).unwrap_or_default();
+        let folder = chart.unwrap_or_else(parent).display().to_string();
+        let one = Problem { place: mark.within(file), path: path.to_owned(), message: String::new() };
+        self.templates.entry((folder, template)).or_insert((0, one)).0 += 1;
+    }
+
     /// Takes in one object. Items of a list like `PodSecurityPolicyList` get their `type_` from it.
-    fn object(&mut self, file: &str, mut node: Node<'_>, type_: Option<Type<'_>>) {
+    fn object(&mut self, origin: Origin<'_>, mut node: Node<'_>, type_: Option<Type<'_>>) {
+        let file = origin.file;
         let kind = node.text_at("kind").or(type_.map(|own| own.kind)).unwrap_or_default().to_owned();
         let api_version =
             node.text_at("apiVersion").or(type_.map(|own| own.api_version)).unwrap_or_default().to_owned();
         match kind.as_str() {
-            "PodSecurityPolicy" => self.policy(file, &node, &api_version),
+            WORD => self.policy(origin, &node, &api_version),
             "Status" if node.text_at("status") == Some("Failure") => self.refusal(file, &node),
-            _ if kind.eq_ignore_ascii_case("PodSecurityPolicy") => {
+            _ if kind.eq_ignore_ascii_case(WORD) => {
                 let message = format!("unknown kind {}; did you mean PodSecurityPolicy?", quote(&kind));
                 self.problem(file, node.locate("kind").mark, "kind", message);
             }
@@ -260,25 +436,38 @@ impl Reader {
                         if self.is_full() {
                             return;
                         }
-                        self.object(file, item, type_);
+                        self.object(origin, item, type_);
                     }
                 }
                 (Some(_), Some(Data::Null)) => {}
-                _ => self.other(file, &node, &kind, &api_version),
+                _ => self.other(origin, &node, &kind, &api_version),
             },
         }
     }
 
-    fn policy(&mut self, file: &str, node: &Node<'_>, api_version: &str) {
+    fn policy(&mut self, origin: Origin<'_>, node: &Node<'_>, api_version: &str) {
+        let file = origin.file;
+        let by_value = || Template::of_policy(node).filter(|_| !origin.looks.json);
+        let ytt = template::ytt_at(&origin.looks.ytt, node.mark).map(|mark| (Template::Ytt, mark));
+        if let Some((template, mark)) = ytt.or_else(by_value) {
+            return self.template(origin, mark, "", template);
+        }
         let supported = API_VERSIONS.join(" or ");
+        let mut warnings = Vec::new();
         if !API_VERSIONS.contains(&api_version) {
-            let message = match api_version {
-                "" => format!("missing; a PodSecurityPolicy has {supported}"),
-                other => {
-                    format!("unsupported version {} of PodSecurityPolicy; use {supported}", quote(other))
-                }
+            let mark = node.locate("apiVersion").mark;
+            let what = match api_version {
+                "" => "missing".to_owned(),
+                other => format!("unsupported version {} of PodSecurityPolicy", quote(other)),
             };
-            return self.problem(file, node.locate("apiVersion").mark, "apiVersion", message);
+            if self.options.strict || !MEANT_VERSIONS.contains(&api_version) {
+                return self.problem(file, mark, "apiVersion", format!("{what}; use {supported}"));
+            }
+            warnings.push(Problem {
+                place: mark.within(file),
+                path: "apiVersion".to_owned(),
+                message: format!("{what}; read as policy/v1beta1"),
+            });
         }
         if yaml::weight(node) > MAX_POLICY {
             let message = format!(
@@ -291,29 +480,29 @@ impl Reader {
             let message = format!("more than {MAX_POLICIES} policies; convert them in several runs");
             return self.problem(file, node.mark, "", message);
         }
-        let parsed = parse::policy(node, file, self.options.strict);
-        let name = &parsed.policy.name;
-        let named = node.locate("metadata.name").mark;
-        match self.names.get(name) {
-            Some(first) if !name.is_empty() => {
-                let message = format!(
-                    "the policy {} is already defined at {first}; remove one of the two",
-                    quote(name)
-                );
-                self.problem(file, named, "metadata.name", message);
-            }
-            _ => {
-                self.names.insert(name.clone(), named.within(file));
+        let mut parsed = parse::policy(node, file, self.options.strict);
+        let templated = parsed.problems.iter().find_map(|problem| {
+            let value = node.locate(&problem.path);
+            Some((Template::of_text(value.text()?)?, value.mark))
+        });
+        if let Some((template, mark)) = templated {
+            return self.template(origin, mark, "", template);
+        }
+        for problem in &mut parsed.problems {
+            let line = u32::try_from(problem.place.line).unwrap_or(u32::MAX);
+            if let Some((mark, message)) = origin.looks.odd_at(line) {
+                problem.place = mark.within(file);
+                problem.message = message;
             }
         }
+        let named = node.locate("metadata.name").mark.within(file);
+        if self.is_defined(origin, &parsed, &named) {
+            return;
+        }
         self.problems.extend(parsed.problems);
-        let warnings = &mut self.inventory.warnings;
-        if warnings.len() + parsed.warnings.len() <= MAX_PROBLEMS {
-            warnings.extend(parsed.warnings);
-        } else if warnings.len() <= MAX_PROBLEMS {
-            let more = "more warnings than can be shown; heed these first, then run it again";
-            warnings.extend(parsed.warnings.into_iter().take(MAX_PROBLEMS.saturating_sub(warnings.len())));
-            warnings.push(Problem::of_file(file, more));
+        warnings.extend(parsed.warnings);
+        for warning in warnings {
+            self.warning(warning);
         }
         self.inventory.policies.push(Located {
             digest: digest::digest(&parsed.policy),
@@ -324,6 +513,60 @@ impl Reader {
                 .map(|(field, mark)| (field, mark.line as usize, mark.column as usize))
                 .collect(),
         });
+    }
+
+    /// Has this policy been read already? One of the same name that says something else is a problem.
+    fn is_defined(&mut self, origin: Origin<'_>, parsed: &parse::Parsed, named: &Place) -> bool {
+        let name = &parsed.policy.name;
+        if name.is_empty() {
+            return false;
+        }
+        let Some(first) = self.names.get_mut(name) else {
+            let first =
+                Defined { place: named.clone(), index: self.inventory.policies.len(), copies: Vec::new() };
+            self.names.insert(name.clone(), first);
+            return false;
+        };
+        let known = self.inventory.policies.get(first.index).map(|located| &located.policy);
+        let differing = known.map(|known| digest::differing(known, &parsed.policy)).unwrap_or_default();
+        if differing.is_empty() && !self.options.strict && parsed.problems.is_empty() {
+            first.copies.push(named.clone());
+            return true;
+        }
+        let (place, quoted) = (&first.place, quote(name));
+        let message = if differing.is_empty() {
+            format!("the policy {quoted} is already defined at {place}; remove one of the two")
+        } else if !origin.found || origin.file == place.file {
+            format!(
+                "the policy {quoted} is defined at {place} too, with other {}; remove one of the two",
+                differing.join(", ")
+            )
+        } else {
+            let (one, other) = (Path::new(origin.file), Path::new(&place.file));
+            let path = if one.parent() == other.parent() { one } else { one.parent().unwrap_or(one) };
+            let inner = path.strip_prefix(&self.root).unwrap_or(path);
+            format!(
+                "the policy {quoted} is defined at {place} too, with other {}; convert one environment at a time (psp2falco convert {}), or leave one out (--exclude {})",
+                differing.join(", "),
+                path.display(),
+                inner.display(),
+            )
+        };
+        let path = "metadata.name".to_owned();
+        self.problems.push(Problem { place: named.clone(), path, message });
+        false
+    }
+
+    fn warning(&mut self, warning: Problem) {
+        let warnings = &mut self.inventory.warnings;
+        match warnings.len() {
+            0..MAX_PROBLEMS => warnings.push(warning),
+            MAX_PROBLEMS => {
+                let more = "more warnings than can be shown; heed these first, then run it again";
+                warnings.push(Problem::of_file(&warning.place.file, more));
+            }
+            _ => {}
+        }
     }
 
     /// The API server's answer where objects were expected, like the 403 of a user who may not list policies.
@@ -340,7 +583,9 @@ impl Reader {
         );
     }
 
-    fn other(&mut self, file: &str, node: &Node<'_>, kind: &str, api_version: &str) {
+    fn other(&mut self, origin: Origin<'_>, node: &Node<'_>, kind: &str, api_version: &str) {
+        let file = origin.file;
+        self.look_alike(origin, node, kind);
         let counted = if kind.is_empty() { NO_KIND } else { kind };
         let kinds = &mut self.inventory.passed_over;
         let counted =
@@ -379,6 +624,38 @@ impl Reader {
         }
     }
 
+    /// Says what to do about an object that is no policy and may have been given for one.
+    fn look_alike(&mut self, origin: Origin<'_>, node: &Node<'_>, kind: &str) {
+        let file = origin.file;
+        let name = node.get("metadata").and_then(|metadata| metadata.text_at("name")).unwrap_or_default();
+        match kind {
+            "ConfigMap" => {
+                for (mark, key) in hints::packed(node) {
+                    let path = format!("data[{key}]");
+                    self.warning(Problem {
+                        place: mark.within(file),
+                        path,
+                        message: hints::unpack(&key, name, file),
+                    });
+                }
+            }
+            "SecurityContextConstraints" if self.inventory.passed_over.get(kind).is_none_or(|n| *n == 0) => {
+                let message = "no PodSecurityPolicy but SecurityContextConstraints, which OpenShift goes on enforcing; \
+                               there is nothing to convert";
+                let path = "kind".to_owned();
+                self.inventory.notes.push(Problem {
+                    place: node.locate("kind").mark.within(file),
+                    path,
+                    message: message.to_owned(),
+                });
+            }
+            "Template" if holds_policy(node.get("objects")) => {
+                self.template(origin, node.mark, "", Template::OpenShift);
+            }
+            _ => {}
+        }
+    }
+
     fn problem(&mut self, file: &str, mark: Mark, path: &str, message: impl Into<String>) {
         self.problems.push(Problem {
             place: mark.within(file),
@@ -406,13 +683,8 @@ fn is_kept(kind: &str, api_version: &str) -> bool {
     }
 }
 
-/// Where a text that is no YAML turns out to be a Helm template.
-fn template(text: &str) -> Option<Mark> {
-    text.lines().enumerate().find_map(|(index, line)| {
-        let (before, after) = line.split_once("{{")?;
-        (after.contains("}}") && !before.trim_start().starts_with('#')).then(|| Mark {
-            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
-            column: u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX),
-        })
-    })
+/// Is one of the objects a policy?
+fn holds_policy(objects: Option<&Node<'_>>) -> bool {
+    let Some(Data::List(objects)) = objects.map(|objects| &objects.data) else { return false };
+    objects.iter().any(|object| object.text_at("kind") == Some(WORD))
 }

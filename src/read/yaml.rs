@@ -87,9 +87,22 @@ impl<'a> Documents<'a> {
             ErrorKind::TabInBlockIndentation => {
                 "not valid YAML: a tab indents this line; use spaces".to_owned()
             }
+            _ if self.is_asterisk(error) => {
+                "not valid YAML: an unquoted * begins an alias; put it in quotes: '*'".to_owned()
+            }
             _ if self.flow => format!("not valid JSON or YAML: {}", error.info()),
             _ => format!("not valid YAML: {}", error.info()),
         }
+    }
+
+    /// Does the error come from a `*` that stands alone?
+    fn is_asterisk(&self, error: &ScanError) -> bool {
+        let at = self.offset(*error.marker());
+        let before = self.text.get(..at).unwrap_or_default().trim_end_matches([' ', '*']);
+        let line = before.rsplit('\n').next().unwrap_or_default().len();
+        let rest = self.text.get(before.len()..).unwrap_or_default().trim_start_matches(' ');
+        let begins = line == 0 || before.ends_with([':', '-', '[', ',', '{']);
+        begins && rest.strip_prefix('*').is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
     }
 
     /// The place of a marker in the whole text.

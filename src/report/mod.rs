@@ -120,6 +120,9 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
     if !others.is_empty() {
         let _ = write!(text, "\npassed over: {}", kinds(&others));
     }
+    if let Some(unread) = unread(inventory) {
+        let _ = write!(text, "\nnot read: {unread}");
+    }
     let rbac = Rbac::new(inventory, options.access.as_ref());
     if options.access.is_some() {
         let _ = write!(text, "\nscope: {}; --no-rbac turns it off", rbac.sources());
@@ -177,6 +180,22 @@ fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usi
     let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
     let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
     kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
+}
+
+/// How many files of folders and archives were not read, and why.
+pub(crate) fn unread(inventory: &Inventory) -> Option<String> {
+    let (files, templates) = (inventory.unread_files, inventory.unread_templates);
+    let templates = (templates > 0)
+        .then(|| counted(templates, "template without a policy", "templates without a policy"));
+    let files = (files > 0).then(|| {
+        counted(
+            files,
+            "unreadable file without the word PodSecurityPolicy",
+            "unreadable files without the word PodSecurityPolicy",
+        )
+    });
+    let both: Vec<String> = templates.into_iter().chain(files).collect();
+    (!both.is_empty()).then(|| both.join(", "))
 }
 
 /// How many objects of which kinds; the input names the kinds.

@@ -322,14 +322,15 @@ fn all_errors_come_in_one_run_with_their_places() {
             ),
         ),
         ("p/typo.yaml", &SMALL.replace("small", "typo").replace("seLinux:", "privilegd: true\n  seLinux:")),
-        ("p/z-same.yaml", SMALL),
+        ("p/z-same.yaml", &SMALL.replace("seLinux:", "hostPID: true\n  seLinux:")),
         ("old.yaml", "# made by psp2falco\n"),
     ]);
     let errors = run_in(temp.path(), &["convert", "p", "-o", "old.yaml"], "").failed();
     let expected = [
         "p/ranges.yaml:8:39: spec.fsGroup.ranges[0]: min 20 is greater than max 10",
         "p/typo.yaml:5:3: spec.privilegd: unknown field \"privilegd\"; did you mean privileged?",
-        "p/z-same.yaml:3:18: metadata.name: the policy \"small\" is already defined at p/fine.yaml:3:18; remove one of the two",
+        "p/z-same.yaml:3:18: metadata.name: the policy \"small\" is defined at p/fine.yaml:3:18 too, with other \
+         hostPID; convert one environment at a time (psp2falco convert p/z-same.yaml), or leave one out (--exclude z-same.yaml)",
     ];
     assert_eq!(errors.lines().collect::<Vec<_>>(), expected);
     assert_eq!(fs::read_to_string(temp.path().join("old.yaml")).unwrap(), "# made by psp2falco\n");
@@ -337,8 +338,8 @@ fn all_errors_come_in_one_run_with_their_places() {
 
 #[test]
 fn places_of_standard_input_name_it() {
-    let errors = run_in(root(), &["convert", "-"], "kind: PodSecurityPolicy\nmetadata: {name: x}\n").failed();
-    assert!(errors.starts_with("stdin:1:1: apiVersion: missing; "), "{errors}");
+    let errors = run_in(root(), &["convert", "-"], "kind: PodSecurityPolicy\nspec: {}\n").failed();
+    assert!(errors.starts_with("stdin:1:1: metadata.name: missing; "), "{errors}");
 }
 
 #[test]

@@ -113,7 +113,6 @@ fn inputs() -> Vec<(&'static str, String, &'static [&'static str])> {
     let specs = [
         ("unknown field", "  privilegd: true\n"),
         ("wrong type", "  privileged: 3\n  volumes: secret\n  hostPorts: [{min: a}]\n"),
-        ("duplicate key", "  privileged: true\n  privileged: false\n"),
         ("unknown rule", "  runAsGroup: {rule: MustRunAsNonRoot}\n"),
         ("ranges", "  runAsGroup: {rule: MustRunAs}\n"),
         ("ranges without need", "  runAsGroup: {rule: RunAsAny, ranges: [{min: 1, max: 2}]}\n"),
@@ -142,11 +141,40 @@ fn inputs() -> Vec<(&'static str, String, &'static [&'static str])> {
     };
     all.extend([
         ("no version", "kind: PodSecurityPolicy\n".to_owned(), &[][..]),
-        ("unknown version", policy("").replace("v1beta1", "v1"), &[]),
+        ("no version, strictly", "kind: PodSecurityPolicy\nmetadata: {name: p}\nspec: {}\n".to_owned(), &["--strict"]),
+        ("unknown version", policy("").replace("v1beta1", "v2"), &[]),
+        ("duplicate key, strictly", policy("  hostPID: true\n  hostPID: true\n"), &["--strict"]),
+        ("duplicate policy, strictly", format!("{}---\n{}", policy(""), policy("")), &["--strict"]),
+        ("an unquoted asterisk", policy("  volumes: [*]\n"), &[]),
+        ("fields at the wrong depth", policy("  ranges: []\n  rule: RunAsAny\n  annotations: {}\n  labels: {}\n  name: p\n  seLinuxOptions: {}\n  pathPrefix: /\n"), &[]),
+        ("the name of a feature gate", policy("  volumes: [genericEphemeralVolume]\n"), &[]),
+        ("a no-break space", policy("  hostPID:\u{a0}true\n"), &[]),
+        ("a narrow no-break space", policy("  hostPID:\u{202f}true\n"), &[]),
+        ("an em space", policy("  hostPID:\u{2003}true\n"), &[]),
+        ("an ideographic space", policy("  hostPID:\u{3000}true\n"), &[]),
+        ("a zero-width space", policy("  host\u{200b}PID: true\n"), &[]),
+        ("quotation marks", policy("  volumes: [“nfs”]\n"), &[]),
+        ("an en dash", policy("  volumes:\n  – nfs\n"), &[]),
+        ("an em dash", policy("  volumes:\n  — nfs\n"), &[]),
+        ("a fullwidth colon", policy("  hostPID：true\n"), &[]),
+        ("a Go template", policy("  hostPID: {{ .pid }}\n"), &[]),
+        ("a Jinja template", policy("  hostPID: {{ pid }}\n"), &[]),
+        ("a ytt template", policy("  hostPID: #@ pid\n"), &[]),
+        ("an ERB template", policy("  <%= pid %>\n"), &[]),
+        ("shell variables", policy("  volumes: ['${VOLUME}']\n"), &[]),
+        ("variables of kustomize", policy("  volumes: [$(VOLUME)]\n"), &[]),
+        ("a placeholder", policy("  volumes: [<volume>]\n"), &[]),
+        ("an OpenShift template", "kind: Template\nobjects: [{kind: PodSecurityPolicy}]\n".to_owned(), &[]),
+        ("kubectl's error", "error: the server doesn't have a resource type \"psp\"\n".to_owned(), &[]),
+        ("kubectl's other errors", "Error from server (Forbidden): no\n".to_owned(), &[]),
+        ("kubectl's table", "NAME  PRIV  CAPS\n".to_owned(), &[]),
+        ("a namespace in and out", policy(""), &["--namespace", "x", "--exclude-namespace", "x"]),
+        ("a broken pattern", policy(""), &["--exclude", "a["]),
+        ("a URL", policy(""), &["https://example.com/psp.yaml"]),
         ("unknown kind", policy("").replace("PodSecurityPolicy", "podsecuritypolicy"), &[]),
         ("no name", policy("").replace("{name: p}", "{}"), &[]),
-        ("bad name", policy("").replace("name: p", "name: A_b"), &[]),
-        ("two of a name", format!("{}---\n{}", policy(""), policy("")), &[]),
+        ("bad name", policy("").replace("name: p", "name: a b"), &[]),
+        ("two of a name", format!("{}---\n{}", policy(""), policy("  hostPID: true\n")), &[]),
         ("required fields", format!("{HEAD}spec: {{}}\n"), &["--strict"]),
         (
             "a refusal",
@@ -283,6 +311,38 @@ fn conversions() -> Vec<Case> {
         case("fields that the API server requires", &["convert", "psp.yaml"])
             .file("psp.yaml", format!("{HEAD}spec: {{privileged: true}}\n"))
             .code(0),
+        case("what can only be meant so", &["convert", "psp.yaml", "--exclude", "dev"])
+            .file(
+                "psp.yaml",
+                format!("{}---\n{}", policy("  hostPID: true\n  hostPID: true\n").replace("policy/v1beta1", "v1"), policy("  hostPorts: [{min: 80}]\n  allowedCapabilities: [CAP_SYS_ADMIN]\n"))
+                    .replace("apiVersion: v1\n", "")
+                    .replacen("name: p", "name: RELEASE-NAME-p", 1),
+            )
+            .code(0),
+        case("another version", &["convert", "psp.yaml"]).file("psp.yaml", policy("").replace("v1beta1", "v1")).code(0),
+        case("no path", &["convert"]),
+        case("nothing in the pipe", &["convert", "-"]),
+        case("an environment too many", &["convert", "environments"])
+            .file("environments/base/psp.yaml", policy(""))
+            .file("environments/dev/psp.yaml", policy("  hostPID: true\n"))
+            .file("environments/prod/psp.yaml", policy("")),
+        case("one environment", &["convert", "environments", "--exclude", "dev"]).code(0),
+        case("a repository", &["convert", "repository"])
+            .file("repository/psp.yaml", policy(""))
+            .file("repository/scc.yaml", "kind: SecurityContextConstraints\n")
+            .file("repository/cm.yaml", "kind: ConfigMap\nmetadata: {name: cm}\ndata: {psp: 'kind: PodSecurityPolicy'}\n")
+            .file("repository/chart/Chart.yaml", "name: c\n")
+            .file("repository/chart/templates/psp.yaml", "{{ if .Values.psp }}\nkind: PodSecurityPolicy\n")
+            .file("repository/chart/templates/role.yaml", "{{ if .Values.psp }}\nkind: Role\n")
+            .file("repository/chart/templates/more.yaml", "{{ if .Values.psp }}\nkind: Role\n")
+            .file("repository/ansible/psp.yml", "{% if psp %}\nkind: PodSecurityPolicy\n")
+            .file("repository/ansible/more.yml", "{% if psp %}\nkind: PodSecurityPolicy\n")
+            .file("repository/tsconfig.json", "{ // a comment\n}")
+            .file("repository/secret.yaml", b"\xff")
+            .code(0),
+        case("a repository of templates", &["convert", "repository/chart"]),
+        case("a repository without a policy", &["convert", "repository", "--exclude", "psp.y*"]),
+        case("a ConfigMap in a pipe", &["convert", "-"]).stdin("kind: ConfigMap\ndata: {a.b: 'kind: PodSecurityPolicy'}\n"),
         case("quotes too few or too many", &["convert", "psp.yaml"]).file(
             "psp.yaml",
             policy("  privileged: 'true'\n  hostPorts: [{min: '1', max: x}]\n  allowedCapabilities: [1, [a]]\n  hostIPC: []\n"),

@@ -433,7 +433,9 @@ fn no_input_is_passed_over_in_silence() {
         ("list.yaml", "apiVersion: v1\nkind: List\nitems: []\n"),
         ("blank.yaml", "# nothing\n---\n"),
         ("bad/a.yaml", SMALL),
-        ("bad/b.yaml", "kind: [\n"),
+        ("bad/b.yaml", "kind: [\n# PodSecurityPolicy\n"),
+        ("odd/a.yaml", SMALL),
+        ("odd/b.yaml", "kind: [\n"),
         ("gone/a.yaml", SMALL),
     ]);
     fs::create_dir(temp.path().join("empty")).unwrap();
@@ -447,7 +449,8 @@ fn no_input_is_passed_over_in_silence() {
         ("empty", 2, "empty: no PodSecurityPolicy here; found nothing at all"),
         ("absent", 2, "absent: no such file or folder; check the path"),
         ("bad", 2, "bad/b.yaml:1:7: not valid YAML: "),
-        ("gone", 2, "gone/b.yaml: no such file or folder; check the path"),
+        ("odd", 0, "not read: 1 unreadable file without the word PodSecurityPolicy"),
+        ("gone", 0, "not read: 1 unreadable file without the word PodSecurityPolicy"),
     ] {
         let (found, out, err) = run(temp.path(), &["convert", input]);
         assert_eq!(found, Some(code), "{input}: {err}");

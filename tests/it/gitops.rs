@@ -893,6 +893,6 @@ fn kubectl_calls_it_by_its_own_name() {
     };
     assert!(help(&["--help"]).done().contains("Usage: kubectl psp2falco <COMMAND>"));
     assert!(help(&["convert", "--help"]).done().contains("Usage: kubectl psp2falco convert "));
-    assert!(help(&["convert"]).failed(2).err.contains("Usage: kubectl psp2falco convert "));
+    assert!(help(&["convert", "--zebra"]).failed(2).err.contains("Usage: kubectl psp2falco convert "));
     assert!(run(temp.path(), &["--help"], "").done().contains("Usage: psp2falco <COMMAND>"));
 }

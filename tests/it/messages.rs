@@ -80,6 +80,16 @@ const UNSEEN: &[(&str, &[&str])] = &[
         "only a terminal is told: tests/it/terminal.rs",
         &["stdin: type or paste {what}, then Ctrl-D; Ctrl-C gives up", "an audit log", "a rules file"],
     ),
+    (
+        "looked for in what kubectl says",
+        &[
+            "error: the server doesn't have a resource type",
+            "no matches for kind",
+            "Error from server",
+            "Unable to connect to the server",
+            "No resources found",
+        ],
+    ),
     ("no message: the look of a progress bar", &["{wide_bar} {bytes} of {total_bytes}, {eta} to go"]),
     (
         "no message: a comment in saved manifests",

@@ -418,9 +418,10 @@ impl Scan {
     /// # Errors
     /// Everything that is wrong with the policies.
     pub fn inventory(&self, options: &Options) -> Result<Inventory, Vec<Problem>> {
-        let mut reader = Reader::new(*options);
+        let mut reader = Reader::new(options);
         for saved in self.files.iter().flat_map(|file| &file.objects) {
-            reader.text(&saved.place, saved.source.as_ref().unwrap_or(&saved.manifest));
+            let text = saved.source.as_ref().unwrap_or(&saved.manifest);
+            reader.text(&saved.place, text, false);
         }
         reader.finish()
     }
