@@ -67,11 +67,9 @@ pub fn findings(inventory: &Inventory, files: &[Rendered], options: &Options) ->
         };
         if let Some(reason) = unusable(&located.policy) {
             add(Kind::Unusable, "", &reason);
-            add(Kind::Undetectable, "", "admission could not use it, so it has no rules");
-            continue;
         }
         for (field, mapped) in fields {
-            match best(files, &located.policy, mapped, options) {
+            match best(files, &located.policy, *field, mapped, options) {
                 Fidelity::Undetectable(reason) => add(Kind::Undetectable, field.name(), &reason),
                 Fidelity::Approximate(reason) => add(Kind::Approximate, field.name(), reason),
                 Fidelity::Exact | Fidelity::Unrestricted => {}

@@ -150,7 +150,9 @@ pub struct Predictor<'p> {
 impl<'p> Predictor<'p> {
     /// A prediction for these policies, in the order of their names, with the rules that `options` make.
     pub fn new(policies: impl IntoIterator<Item = &'p Policy>, options: &'p Options) -> Self {
-        let policies: Vec<&Policy> = policies.into_iter().filter(|p| unusable(p).is_none()).collect();
+        // with RBAC the rules decide as admission did, which skipped these
+        let skipped = |p: &&Policy| options.access.is_some() && unusable(p).is_some();
+        let policies: Vec<&Policy> = policies.into_iter().filter(|p| !skipped(p)).collect();
         let annotated = |p: &&Policy| [IMAGES, NAMESPACES].iter().any(|a| p.annotations.contains_key(*a));
         let narrowed = policies.iter().any(annotated)
             || !options.namespaces.is_empty()
@@ -264,7 +266,7 @@ impl<'p> Predictor<'p> {
         if let Some(judgements) = self.judged.get(&key) {
             return Rc::clone(judgements);
         }
-        let judgements = Rc::new(self.policies.iter().map(|p| judge(p, &anew)).collect());
+        let judgements = Rc::new(self.policies.iter().map(|p| judge(&p.without_unusable(), &anew)).collect());
         self.judged.insert(key, Rc::clone(&judgements));
         judgements
     }

@@ -170,7 +170,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         {
             assembly.all.push_str(&set.member(&policy.name, &id));
         }
-        if rules_note(policy, &mapped).is_none() {
+        if has_rules(policy, &mapped, options) {
             check_scope(located)?;
             let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
             let mut scope = scope(policy, options);
@@ -432,7 +432,7 @@ impl<'a> Assembly<'a> {
             shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
         let of_account = memmem::find(self.all.as_bytes(), b"=concat('system:serviceaccount:', ").is_some();
         let engine = if kept.contains("concat(") || of_account { ENGINE_WITH_CONCAT } else { ENGINE };
-        Ok((format!("{}{}", header(policies, mapped, engine), block::tidy(&kept)), guard))
+        Ok((format!("{}{}", header(policies, mapped, engine, self.options), block::tidy(&kept)), guard))
     }
 }
 
@@ -552,36 +552,46 @@ fn used_items(items: &[SharedItem], named: &BTreeSet<String>) -> BTreeSet<String
     }
 }
 
-/// Why a policy gets no rules, if so.
-fn rules_note(policy: &Policy, mapped: &Says) -> Option<&'static str> {
-    if unusable(policy).is_some() {
-        return Some(" (unusable: no rules)");
-    }
+/// Does a policy get audit rules? One that admission skipped does, unless RBAC is known: then the rules decide as
+/// admission did.
+fn has_rules(policy: &Policy, mapped: &Says, options: &Options) -> bool {
     let restricts = mapped.iter().any(|(_, m)| m.refuses.is_some() || m.corrects.is_some());
-    (!restricts).then_some(" (restricts nothing: no rules)")
+    restricts && (options.access.is_none() || unusable(policy).is_none())
 }
 
-/// Why a policy gets no rules, if so.
-type Note = fn(&Policy, &Says) -> Option<&'static str>;
+/// What the file's opening notes of a policy.
+fn note(policy: &Policy, has_rules: bool, without: &'static str) -> &'static str {
+    match (unusable(policy).is_some(), has_rules) {
+        (true, true) => " (admission skipped it: approximate)",
+        (true, false) => " (admission skipped it: no rules)",
+        (false, true) => "",
+        (false, false) => without,
+    }
+}
 
 /// A line for each policy, as the file's opening has them.
-fn policies_listed(policies: &[Located], mapped: &[(String, Says)], note: Note) -> String {
+fn policies_listed(
+    policies: &[Located],
+    mapped: &[(String, Says)],
+    note: impl Fn(&Policy, &Says) -> &'static str,
+) -> String {
     let mut text = String::new();
     for (located, (name, mapped)) in policies.iter().zip(mapped) {
-        let note = note(&located.policy, mapped).unwrap_or_default();
-        let _ = writeln!(text, "#   {name} {}{note}", located.digest);
+        let _ = writeln!(text, "#   {name} {}{}", located.digest, note(&located.policy, mapped));
     }
     text
 }
 
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
-fn header(policies: &[Located], mapped: &[(String, Says)], engine: &str) -> String {
+fn header(policies: &[Located], mapped: &[(String, Says)], engine: &str, options: &Options) -> String {
     let mut text = format!(
         "# Falco rules for the Kubernetes audit log, made by psp2falco {} from PodSecurityPolicies. Do not edit: to\n\
          # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>__exempt, or a rule.\n",
         env!("CARGO_PKG_VERSION"),
     );
-    text.push_str(&policies_listed(policies, mapped, rules_note));
+    text.push_str(&policies_listed(policies, mapped, |policy, says| {
+        note(policy, has_rules(policy, says, options), " (restricts nothing: no rules)")
+    }));
     let _ = write!(
         text,
         "

@@ -8,7 +8,7 @@ use psp_admission::{Field, Policy};
 
 use super::{
     Assembly, Layer, Options, Rendered, Said, Says, block, check_scope, framed, insert, items, macro_name,
-    namespaces, policies_listed, quoted, shared_data, together, used_items,
+    namespaces, note, policies_listed, quoted, shared_data, together, used_items,
 };
 use crate::problem::Place;
 use crate::psp::validity::unusable;
@@ -36,7 +36,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     for located in policies {
         let policy = &located.policy;
         let mapped = assembly.says(policy);
-        if rules_note(policy, &mapped).is_none() {
+        if has_rules(policy, &mapped, options) {
             check_scope(located)?;
             if options.access.is_none() {
                 let id = format!("{}__runtime", macro_name(&policy.name));
@@ -58,7 +58,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     let baseline = if options.baseline { assembly.baseline()? } else { String::new() };
     let rules = assembly.rules + baseline.lines().filter(|l| l.starts_with("- rule:")).count();
     let shared = assembly.shared_runtime()?;
-    let opening = format!("{}{shared}", header(policies, &mapped_policies));
+    let opening = format!("{}{shared}", header(policies, &mapped_policies, options));
     Ok(Rendered {
         layer: Layer::Runtime,
         text: framed(&opening, assembly.all, &baseline),
@@ -168,18 +168,17 @@ fn within(namespaces: &together::Namespaces) -> Option<String> {
     }
 }
 
-/// Why a policy gets no rules, if so.
-fn rules_note(policy: &Policy, mapped: &Says) -> Option<&'static str> {
-    if unusable(policy).is_some() {
-        return Some(" (unusable: no rules)");
-    }
+/// Does a policy get runtime rules? One that admission skipped does, unless RBAC is known.
+fn has_rules(policy: &Policy, mapped: &Says, options: &Options) -> bool {
     let seen = mapped.iter().any(|(_, m)| m.runtime.sees.is_some());
-    (!seen).then_some(" (restricts nothing that can be seen: no rules)")
+    seen && (options.access.is_none() || unusable(policy).is_none())
 }
 
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
-fn header(policies: &[Located], mapped: &[(String, Says)]) -> String {
-    let listed = policies_listed(policies, mapped, rules_note);
+fn header(policies: &[Located], mapped: &[(String, Says)], options: &Options) -> String {
+    let listed = policies_listed(policies, mapped, |policy, says| {
+        note(policy, has_rules(policy, says, options), " (restricts nothing that can be seen: no rules)")
+    });
     format!(
         "# Falco rules for running containers, made by psp2falco {} from PodSecurityPolicies. Do not edit: to tune, let a\n\
          # later file override psps_runtime_exempt_namespaces, psps_runtime_exempt_images, psps_runtime_exempt,\n\

@@ -58,7 +58,7 @@ pub(super) const KINDS: [Kind; 9] = [
         id: "unusable-policy",
         severity: Severity::Warning,
         summary: "Admission skipped this policy",
-        help: "The API server accepted the policy but could make nothing of it, so it admitted no pod. It has no rules.",
+        help: "The API server accepted the policy but could make nothing of it, so it admitted no pod. Its other fields are approximate; with RBAC, where the rules decide as admission did, it has none.",
     },
     Kind {
         id: "not-covered-by-pod-security",
@@ -128,9 +128,8 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     for policy in &report.policies {
         let name = &policy.name;
         if let Some(reason) = &policy.unusable {
-            let message = format!("policy {name}: {reason}; it admitted no pod and has no rules");
+            let message = format!("policy {name}: {reason}; admission skipped it, so it admitted no pod");
             add(unusable, Some(&policy.place), name, message);
-            continue;
         }
         if let Some(standing) = &policy.pod_security {
             let missed: Vec<&str> = standing.not_covered.iter().map(|n| n.field.as_str()).collect();

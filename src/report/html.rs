@@ -307,7 +307,7 @@ fn details(page: &mut String, index: usize, policy: &PolicyReport) {
     if let Some(reason) = &policy.unusable {
         let _ = writeln!(
             page,
-            "<p><b>Unusable:</b> {}. Admission skipped it, so it admitted no pod, and it has no rules.</p>",
+            "<p><b>Unusable:</b> {}. Admission skipped it, so it admitted no pod.</p>",
             html(reason)
         );
     }

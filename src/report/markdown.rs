@@ -105,7 +105,7 @@ fn details(text: &mut String, policy: &PolicyReport) {
         code(&policy.digest)
     );
     if let Some(reason) = &policy.unusable {
-        let _ = writeln!(text, "\nUnusable: {}. Admission skipped it, and it has no rules.", code(reason));
+        let _ = writeln!(text, "\nUnusable: {}. Admission skipped it, so it admitted no pod.", code(reason));
     }
     let guess = if policy.scope.guess { " (a guess, for want of RBAC)" } else { "" };
     let _ = writeln!(text, "\nScope: {}{guess}", code(&policy.scope.words()));

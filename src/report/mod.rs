@@ -56,43 +56,64 @@ impl Fidelity {
     }
 }
 
-/// How faithfully rules over `object` detect `field` of `policy`.
-pub fn fidelity(policy: &Policy, mapped: &Mapped, object: AuditObject) -> Fidelity {
-    if mapped.refuses.is_none() && mapped.corrects.is_none() && mapped.alerts_as.is_none() {
-        return Fidelity::Unrestricted;
-    }
-    if let Some(reason) = unusable(policy) {
-        return Fidelity::Undetectable(reason);
-    }
-    match object {
+/// How faithfully the audit rules detect `field` of `policy`.
+pub fn fidelity(policy: &Policy, field: Field, mapped: &Mapped, options: &Options) -> Fidelity {
+    let restricts = mapped.refuses.is_some() || mapped.corrects.is_some() || mapped.alerts_as.is_some();
+    skipped(policy, field, restricts, options).unwrap_or(match options.object {
+        _ if !restricts => Fidelity::Unrestricted,
         AuditObject::Response => Fidelity::Exact,
         AuditObject::Request => Fidelity::Approximate(REQUEST_LOSES),
-    }
+    })
 }
 
 /// How faithfully the runtime rules detect `field` of `policy`, as far as it restricts anything.
-pub fn runtime_fidelity(policy: &Policy, mapped: &Mapped) -> Fidelity {
-    if mapped.refuses.is_none() && mapped.corrects.is_none() {
-        return Fidelity::Unrestricted;
-    }
-    if let Some(reason) = unusable(policy) {
-        return Fidelity::Undetectable(reason);
-    }
+pub fn runtime_fidelity(policy: &Policy, field: Field, mapped: &Mapped, options: &Options) -> Fidelity {
+    let restricts = mapped.refuses.is_some() || mapped.corrects.is_some();
+    let undetectable = |reason: &str| Fidelity::Undetectable(reason.to_owned());
     match (&mapped.runtime.sees, mapped.runtime.reason) {
-        (Some(_), None) => Fidelity::Exact,
-        (Some(_), Some(reason)) => Fidelity::Approximate(reason),
-        (None, reason) => Fidelity::Undetectable(reason.unwrap_or("every value is allowed").to_owned()),
+        (None, reason) if restricts => undetectable(reason.unwrap_or("every value is allowed")),
+        (_, reason) => skipped(policy, field, restricts, options).unwrap_or(match reason {
+            _ if !restricts => Fidelity::Unrestricted,
+            None => Fidelity::Exact,
+            Some(reason) => Fidelity::Approximate(reason),
+        }),
+    }
+}
+
+/// How faithfully rules detect `field` of a policy that admission skipped; `None` for any other policy.
+fn skipped(policy: &Policy, field: Field, restricts: bool, options: &Options) -> Option<Fidelity> {
+    let unusable = policy.unusable();
+    if let Some((_, reason)) = unusable.iter().find(|(at_fault, _)| *at_fault == field) {
+        return Some(Fidelity::Undetectable(format!("{reason}: admission could make nothing of it")));
+    }
+    match unusable.is_empty() {
+        true => None,
+        false if !restricts => Some(Fidelity::Unrestricted),
+        false if options.access.is_none() => Some(Fidelity::Approximate(SKIPPED)),
+        false => Some(Fidelity::Undetectable(SKIPPED_WITH_RBAC.to_owned())),
     }
 }
 
 /// How faithfully the best of the files' layers detects a field.
-pub fn best(files: &[Rendered], policy: &Policy, mapped: &Mapped, options: &Options) -> Fidelity {
+pub fn best(
+    files: &[Rendered],
+    policy: &Policy,
+    field: Field,
+    mapped: &Mapped,
+    options: &Options,
+) -> Fidelity {
     let one = |file: &Rendered| match file.layer {
-        Layer::Audit => fidelity(policy, mapped, options.object),
-        Layer::Runtime => runtime_fidelity(policy, mapped),
+        Layer::Audit => fidelity(policy, field, mapped, options),
+        Layer::Runtime => runtime_fidelity(policy, field, mapped, options),
     };
     files.iter().map(one).min().unwrap_or(Fidelity::Unrestricted)
 }
+
+/// What the rules of a policy that admission skipped are worth.
+const SKIPPED: &str =
+    "admission skipped this policy; the rules alert on what its other fields say all the same";
+const SKIPPED_WITH_RBAC: &str =
+    "admission skipped this policy, and with RBAC the rules decide as admission did";
 
 /// What a log that holds only requests does not show.
 const REQUEST_LOSES: &str =
@@ -102,8 +123,8 @@ const REQUEST_LOSES: &str =
 pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
     let (mut exact, mut approximate, mut undetectable, mut unrestricted) = (0, 0, 0, 0);
     for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
-        for (_, mapped) in fields {
-            match fidelity(&located.policy, mapped, options.object) {
+        for (field, mapped) in fields {
+            match fidelity(&located.policy, *field, mapped, options) {
                 Fidelity::Exact => exact += 1,
                 Fidelity::Approximate(_) => approximate += 1,
                 Fidelity::Undetectable(_) => undetectable += 1,
@@ -146,8 +167,8 @@ const LARGE: usize = 4_000_000;
 pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Options) -> String {
     let (mut exact, mut approximate, mut undetectable) = (0, 0, 0);
     for (located, (_, fields)) in inventory.policies.iter().zip(&rendered.policies) {
-        for (_, mapped) in fields {
-            match runtime_fidelity(&located.policy, mapped) {
+        for (field, mapped) in fields {
+            match runtime_fidelity(&located.policy, *field, mapped, options) {
                 Fidelity::Exact => exact += 1,
                 Fidelity::Approximate(_) => approximate += 1,
                 Fidelity::Undetectable(_) => undetectable += 1,
@@ -221,6 +242,7 @@ fn counted(n: usize, one: &str, many: &str) -> String {
 
 /// The table of `explain`, one a policy, for a screen of `width` characters, if it is for one.
 pub fn explain(inventory: &Inventory, object: AuditObject, width: Option<usize>) -> String {
+    let options = Options { object, ..Options::default() };
     let mut text = String::new();
     for located in &inventory.policies {
         let policy = &located.policy;
@@ -230,15 +252,15 @@ pub fn explain(inventory: &Inventory, object: AuditObject, width: Option<usize>)
         }
         let mut rows =
             vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "RUNTIME", "NO LONGER"].map(str::to_owned)];
-        rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), object)));
+        rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), &options)));
         text.push_str(&table(&rows, 1, WIDEST, width));
         text.push('\n');
     }
     text
 }
 
-fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [String; 6] {
-    let fidelity = fidelity(policy, mapped, object);
+fn row(policy: &Policy, field: Field, mapped: &Mapped, options: &Options) -> [String; 6] {
+    let fidelity = fidelity(policy, field, mapped, options);
     let detected = !matches!(fidelity, Fidelity::Undetectable(_) | Fidelity::Unrestricted);
     let alerts = match (&mapped.refuses, &mapped.corrects) {
         _ if !detected => mapped.note.clone().unwrap_or_else(|| "-".to_owned()),
@@ -249,7 +271,7 @@ fn row(policy: &Policy, field: Field, mapped: &Mapped, object: AuditObject) -> [
     };
     let lost: Vec<&str> = model::lost(mapped).into_iter().map(model::Lost::name).collect();
     let lost = if lost.is_empty() { "-".to_owned() } else { lost.join(", ") };
-    let runtime = runtime_fidelity(policy, mapped).name();
+    let runtime = runtime_fidelity(policy, field, mapped, options).name();
     [
         field.name().to_owned(),
         mapped.value.clone(),

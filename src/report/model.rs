@@ -431,7 +431,7 @@ fn field(
     options: &Options,
 ) -> FieldReport {
     let policy = &located.policy;
-    let fidelity = fidelity(policy, mapped, options.object);
+    let fidelity = fidelity(policy, field, mapped, options);
     let alerting = mapped.alerts_as.unwrap_or(field);
     let violation = mapped.refuses.as_ref().map(|_| format!("PSP {} Violation ({alerting})", policy.name));
     let lost_default = (mapped.corrects.is_some() || mapped.alerts_as.is_some())
@@ -459,7 +459,7 @@ fn field(
             runtime: rules.runtime.as_ref().map(|names| {
                 let key = (policy.name.as_str(), field.name());
                 let named = names.get(&key).into_iter().flatten().map(|name| (*name).to_owned());
-                Layer::new(named.collect(), runtime_fidelity(policy, mapped))
+                Layer::new(named.collect(), runtime_fidelity(policy, field, mapped, options))
             }),
         },
         lost: lost(mapped),

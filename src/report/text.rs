@@ -83,8 +83,8 @@ fn policy(text: &mut String, policy: &PolicyReport) {
         policy.digest
     );
     if let Some(reason) = &policy.unusable {
-        let _ = writeln!(text, "  unusable: {}; admission skipped it, and it has no rules", visible(reason));
-        return;
+        let _ =
+            writeln!(text, "  unusable: {}; admission skipped it, so it admitted no pod", visible(reason));
     }
     let guess = if policy.scope.guess { " (a guess, for want of RBAC)" } else { "" };
     line(text, "scope", &format!("{}{guess}", visible(&policy.scope.words())));

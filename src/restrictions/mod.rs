@@ -40,8 +40,7 @@ macro_rules! map {
         spec { $($(#[$doc:meta])+ $module:ident $variant:ident $name:literal : $shape:ident),+ $(,)? }
         annotations { $($(#[$more_doc:meta])+ $more_module:ident $more:ident $more_name:literal),+ $(,)? }
     ) => {
-        /// What `policy` says in `field`.
-        pub fn map(field: Field, policy: &Policy) -> Mapped {
+        fn restriction(field: Field, policy: &Policy) -> Mapped {
             match field {
                 $(Field::$variant => $module::map(policy),)+
                 $(Field::$more => $more_module::map(policy),)+
@@ -51,6 +50,15 @@ macro_rules! map {
 }
 
 psp_admission::with_fields!(map);
+
+/// What `policy` says in `field`. A strategy that admission could make nothing of restricts nothing.
+pub fn map(field: Field, policy: &Policy) -> Mapped {
+    let unusable = policy.unusable();
+    match unusable.into_iter().find(|(at_fault, _)| *at_fault == field) {
+        Some((_, reason)) => Mapped::value(restriction(field, policy).value).note(reason),
+        None => restriction(field, &policy.without_unusable()),
+    }
+}
 
 /// What a policy says in one field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

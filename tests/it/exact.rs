@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use falco_rules::{self as falco, Event, RuleSet};
+use psp_admission::policy::{IdRule, IdStrategy, SeLinux};
 use psp_admission::{Pod, Verdict, judge};
 use psp2falco::read::Located;
 use psp2falco::render::{Options, audit_rules};
@@ -99,6 +100,30 @@ fn policies_in_one_file_do_not_disturb_each_other() {
             .collect();
         assert_eq!(alerts, case.fields, "{}", case.id);
     }
+}
+
+/// A strategy that admission could make nothing of restricts nothing; every other field alerts as it would alone.
+#[test]
+fn a_policy_that_admission_skipped_alerts_on_its_other_fields() {
+    let recording = crate::common::Recording::load();
+    let mut denied = 0;
+    for located in recording.located.values().step_by(11) {
+        let mut skipped = located.clone();
+        skipped.policy.spec.run_as_user = IdStrategy { rule: IdRule::MustRunAs, ranges: Vec::new() };
+        skipped.policy.spec.se_linux = SeLinux { must_run_as: true, options: None };
+        let mut other = skipped.policy.clone();
+        other.spec.run_as_user = IdStrategy::default();
+        other.spec.se_linux = SeLinux::default();
+        let (text, rules) = rules(&[skipped], &Options::default());
+        assert!(text.contains(" (admission skipped it: "), "{text}");
+        for (id, line) in recording.events.iter().step_by(17) {
+            let judgement = judge(&other, &Pod::new(&recording.stored[id]));
+            let fields: BTreeSet<String> = judgement.fields.iter().map(|f| f.name().to_owned()).collect();
+            assert_eq!(verdict(&rules, line), (judgement.verdict, fields), "{id} under {}", other.name);
+            denied += usize::from(judgement.verdict == Verdict::Denied);
+        }
+    }
+    assert!(denied > 100, "{denied}");
 }
 
 /// Does the event tell of a pod that came to be, or got an ephemeral container?

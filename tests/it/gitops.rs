@@ -193,7 +193,9 @@ fn findings_fail_a_run_where_asked() {
             .replace("runAsUser: {rule: RunAsAny}", "runAsUser: {rule: MustRunAs}"),
     );
     let fail = |kinds: &str| run(folder, &["generate", "--fail-on", kinds], "");
-    fail("approximate").done();
+    let approximate = fail("approximate").failed(1);
+    let line = "policies/c.yaml:1:1: hostNetwork: approximate in the policy \"gamma\": admission skipped this policy";
+    assert!(approximate.err.lines().any(|l| l.starts_with(line)), "{}", approximate.err);
     let unusable = fail("unusable").failed(1);
     assert!(
         unusable.err.contains("\npolicies/c.yaml:1:1: unusable in the policy \"gamma\": spec.runAsUser: "),
@@ -201,7 +203,12 @@ fn findings_fail_a_run_where_asked() {
         unusable.err
     );
     assert!(unusable.err.ends_with("\nfailed on 1 finding\n"), "{}", unusable.err);
-    assert!(fail("undetectable,warning").failed(1).err.contains("policies/c.yaml:1:1: undetectable in "));
+    assert!(
+        fail("undetectable,warning")
+            .failed(1)
+            .err
+            .contains("policies/c.yaml:1:1: runAsUser: undetectable in ")
+    );
     write(
         folder,
         "psp2falco.yaml",

@@ -9,7 +9,7 @@ use crate::snapshot::{check, root};
 use falco_rules::{Event, RuleSet, Source, load};
 use psp_admission::Field;
 use psp2falco::read;
-use psp2falco::render::{self, AuditObject};
+use psp2falco::render;
 use psp2falco::report;
 use psp2falco::restrictions;
 use serde_json::json;
@@ -98,7 +98,7 @@ fn coverage() -> String {
     );
     for field in Field::ALL {
         let mapped = restrictions::map(field, policy);
-        let fidelity = report::fidelity(policy, &mapped, AuditObject::Response);
+        let fidelity = report::fidelity(policy, field, &mapped, &render::Options::default());
         let refuses = mapped.refuses.unwrap_or_default();
         let corrects = mapped.corrects.or(mapped.note).unwrap_or_default();
         table.push_str(&format!("| `{field}` | {refuses} | {corrects} | {} |\n", fidelity.name()));
@@ -113,7 +113,7 @@ fn runtime() -> String {
     let mut table = String::from("| field | alerts on | fidelity | because |\n| --- | --- | --- | --- |\n");
     for field in Field::ALL {
         let mapped = restrictions::map(field, policy);
-        let fidelity = report::runtime_fidelity(policy, &mapped);
+        let fidelity = report::runtime_fidelity(policy, field, &mapped, &render::Options::default());
         let sees = mapped.runtime.sees.unwrap_or_default();
         let reason = mapped.runtime.reason.unwrap_or_default();
         table.push_str(&format!("| `{field}` | {sees} | {} | {reason} |\n", fidelity.name()));

@@ -3,6 +3,7 @@
 //! The spellings are the API's; a field left out has the value that the API server gave it. As JSON a policy is
 //! canonical: only the annotations that mean something, no field that has its default, the API's order.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::ser::SerializeMap as _;
@@ -55,6 +56,25 @@ impl Policy {
         let without_options = (spec.se_linux.must_run_as && spec.se_linux.options.is_none())
             .then(|| (Field::SeLinux, "MustRunAs without seLinuxOptions".to_owned()));
         without_ranges.chain(without_options).collect()
+    }
+
+    /// The policy as if the strategies that admission could make nothing of ([`Policy::unusable`]) restricted nothing.
+    pub fn without_unusable(&self) -> Cow<'_, Self> {
+        let unusable = self.unusable();
+        if unusable.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut policy = self.clone();
+        let spec = &mut policy.spec;
+        for (field, _) in unusable {
+            match field {
+                Field::RunAsUser => spec.run_as_user = IdStrategy::default(),
+                Field::SupplementalGroups => spec.supplemental_groups = IdStrategy::default(),
+                Field::FsGroup => spec.fs_group = IdStrategy::default(),
+                _ => spec.se_linux = SeLinux::default(),
+            }
+        }
+        Cow::Owned(policy)
     }
 
     /// The policy's value of an annotation; empty counts as none.
