@@ -84,8 +84,8 @@ pub struct Rules {
     #[arg(long)]
     pub no_rbac: bool,
 
-    /// The namespace of Roles, RoleBindings and ServiceAccounts that name none; they count in every namespace when
-    /// left out.
+    /// The namespace of Roles, RoleBindings, ServiceAccounts, pods and workloads that name none; they count in every
+    /// namespace when left out.
     #[arg(long, value_name = "NAME")]
     pub default_namespace: Option<String>,
 
@@ -320,6 +320,14 @@ pub struct Generate {
     #[arg(long, value_name = "FILE", default_value = crate::config::FILE)]
     pub config: PathBuf,
 
+    /// Write a first file for what its folder holds, with every key explained. It is never overwritten.
+    #[arg(long, conflicts_with_all = ["check", "force", "fail_on", "stdout", "print_schema"])]
+    pub init: bool,
+
+    /// With --init: leave files and folders out, as `convert` does (repeat for more).
+    #[arg(long, value_name = "GLOB", requires = "init")]
+    pub exclude: Vec<String>,
+
     /// Write nothing; show what would change, and exit with code 1 if anything would.
     #[arg(long)]
     pub check: bool,
@@ -357,8 +365,9 @@ pub struct Replay {
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub audit_log: Vec<PathBuf>,
 
-    /// A rules file (repeat for more): loaded in the order given, on top of the rules of the policies.
-    #[arg(long, value_name = "FILE")]
+    /// A rules file or folder of them, as for `lint` (repeat for more): loaded in the order given, on top of the rules
+    /// of the policies.
+    #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
 
     /// Which of the rules that match an event alert: `all` as in the falco.yaml that psp2falco recommends, `first` as
@@ -408,9 +417,10 @@ pub enum ReplayFormat {
 /// `lint`.
 #[derive(Debug, Args)]
 pub struct Lint {
-    /// Falco rules files, in the order in which Falco loads them; `-` is standard input.
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
+    /// Falco rules files and folders of them, in the order in which Falco loads them; `-` is standard input. Of a folder
+    /// Falco loads *.yaml and *.yml in the order of their names, and none below it.
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
 
     /// Findings for people, or one JSON object.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LintFormat::Text)]

@@ -1,5 +1,7 @@
-//! What the rules would say of pods that run today, were they made anew: which workloads would alert, and under which
-//! rules.
+//! What the rules would say of pods that run today, were they made anew, and of those that templates are to become:
+//! which workloads would alert, and under which rules.
+
+mod template;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash as _, Hasher};
@@ -11,14 +13,15 @@ use psp_admission::{Field, Judgement, May, Policy, changes_under_all, choose, ju
 use serde_json::Value;
 
 use crate::access::{self, Access, Request};
-use crate::psp::validity::unusable;
+use crate::psp::validity::{self, unusable};
 use crate::read::Inventory;
 use crate::render::{Options, in_scope, in_scope_of_all};
+use template::{Accounts, Made};
 
 /// What owns pods: the object that a person would change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Workload {
-    /// The namespace.
+    /// The namespace; empty where a manifest names none.
     pub namespace: String,
     /// The kind: `Deployment`, `CronJob`, …; `Node` for static pods; `Pod` for pods that nothing owns.
     pub kind: String,
@@ -29,7 +32,10 @@ pub struct Workload {
 impl std::fmt::Display for Workload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.kind == "Node" { "static pod" } else { &self.kind };
-        write!(f, "{kind} {}/{}", self.namespace, self.name)
+        match self.namespace.as_str() {
+            "" => write!(f, "{kind} {}", self.name),
+            namespace => write!(f, "{kind} {namespace}/{}", self.name),
+        }
     }
 }
 
@@ -58,7 +64,7 @@ impl Alert<'_> {
 /// What would alert of one workload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finding<'p> {
-    /// How many of its pods would alert.
+    /// How many of its pods would alert; 0: it is known by its template alone.
     pub pods: usize,
     /// The alerts on any of them.
     pub alerts: BTreeSet<Alert<'p>>,
@@ -69,7 +75,7 @@ pub struct Finding<'p> {
 /// How an event tells the pods of a workload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KnownBy {
-    /// Their namespace.
+    /// Their namespace; empty: any, since their manifest names none.
     pub namespace: String,
     /// Where the owner stands among a pod's references, and its kind; none: nothing owns them.
     pub owner: Option<(usize, String)>,
@@ -86,6 +92,8 @@ pub enum KnownName {
     PodPrefix(String),
     /// The owner's.
     Owner(String),
+    /// What the owner's generated name begins with.
+    OwnerPrefix(String),
     /// The owner is a ReplicaSet of this Deployment.
     ReplicaSetOf(String),
     /// The owner is a Job of this CronJob.
@@ -97,8 +105,10 @@ pub enum KnownName {
 pub struct Prediction<'p> {
     /// How many pods there were that had not ended.
     pub pods: usize,
-    /// How many workloads they belong to.
+    /// How many workloads there were: those that the pods belong to, and those known by their templates alone.
     pub workloads: usize,
+    /// How many workloads are known by their templates alone.
+    pub templates: usize,
     /// How many of the pods PodSecurityPolicy admission has let pass, and filled in what they left unset.
     pub admitted: usize,
     /// The workloads that would alert.
@@ -114,10 +124,21 @@ impl<'p> Prediction<'p> {
     }
 }
 
-/// Predicts the alerts on all pods of an inventory.
+/// Predicts the alerts on all pods of an inventory, and on those that its workloads are to make.
 pub fn predict<'p>(inventory: &'p Inventory, options: &'p Options) -> Prediction<'p> {
     let mut predictor = Predictor::new(inventory.policies.iter().map(|p| &p.policy), options);
-    inventory.pods.iter().for_each(|pod| predictor.add(&pod.value()));
+    let accounts = Accounts::new(&inventory.objects, options.default_namespace.as_deref());
+    inventory.pods.iter().for_each(|pod| predictor.add(&template::stored(pod.value(), &accounts)));
+    // what a Deployment or CronJob has made comes after it, which says what it will make next
+    for owned in [false, true] {
+        for workload in &inventory.workloads {
+            let workload = workload.value();
+            if let Some(made) = template::made(&workload, &accounts).filter(|made| made.owned == owned) {
+                predictor.add_made(made);
+            }
+        }
+        predictor.declared = predictor.templates.clone();
+    }
     predictor.finish()
 }
 
@@ -143,7 +164,11 @@ pub struct Predictor<'p> {
     known: HashMap<Alike, Rc<Vec<Alert<'p>>>>,
     /// Which policies may be used, by requester, namespace and service account.
     usable: HashMap<(&'static str, String, String), Usable>,
-    seen: BTreeSet<Workload>,
+    /// The workloads with pods.
+    running: BTreeSet<Workload>,
+    /// The workloads known by their templates alone, and those of them that stand in the input themselves.
+    templates: BTreeSet<Workload>,
+    declared: BTreeSet<Workload>,
     prediction: Prediction<'p>,
 }
 
@@ -164,51 +189,71 @@ impl<'p> Predictor<'p> {
             judged: HashMap::new(),
             known: HashMap::new(),
             usable: HashMap::new(),
-            seen: BTreeSet::new(),
+            running: BTreeSet::new(),
+            templates: BTreeSet::new(),
+            declared: BTreeSet::new(),
             prediction: Prediction::default(),
         }
     }
 
     /// Takes in a pod (`v1.Pod`); one that has ended does not count.
     pub fn add(&mut self, pod: &Value) {
-        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        if matches!(text("/status/phase"), "Succeeded" | "Failed") {
+        if matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
             return;
         }
-        let namespace =
-            if text("/metadata/namespace").is_empty() { "default" } else { text("/metadata/namespace") };
+        let namespace = namespace(pod, self.options.default_namespace.as_deref().unwrap_or_default());
         let owner = Owner::of(pod);
         let workload = owner.workload(pod, namespace);
         self.prediction.pods += 1;
         self.prediction.admitted += usize::from(pod.pointer(ADMITTED).is_some());
         let alerts = self.alerts(pod, namespace, &owner);
         if !alerts.is_empty() {
-            if !self.prediction.findings.contains_key(&workload) {
-                self.prediction.findings.insert(workload.clone(), Finding::default());
-            }
-            if let Some(finding) = self.prediction.findings.get_mut(&workload) {
-                finding.pods += 1;
-                if !alerts.iter().all(|a| finding.alerts.contains(a)) {
-                    finding.alerts.extend(alerts.iter().copied());
-                }
-                // what controllers make is known by its owner, the same for all pods of a workload
-                if finding.known_by.is_empty() || matches!(workload.kind.as_str(), "Pod" | "Node") {
-                    finding.known_by.insert(owner.known_by(pod, namespace));
-                }
+            let finding = self.finding(&workload, &alerts);
+            finding.pods += 1;
+            // what controllers make is known by its owner, the same for all pods of a workload
+            if finding.known_by.is_empty() || matches!(workload.kind.as_str(), "Pod" | "Node") {
+                finding.known_by.insert(owner.known_by(namespace, owner.known_name(pod)));
             }
         }
-        if !self.seen.contains(&workload) {
-            self.seen.insert(workload);
+        if !self.running.contains(&workload) {
+            self.running.insert(workload);
         }
+    }
+
+    /// Takes in what a workload is to make, unless its pods or what makes it have been taken in.
+    fn add_made(&mut self, made: Made<'_>) {
+        let Made { workload, owned, owner, name, pod } = made;
+        if self.running.contains(&workload) || owned && self.declared.contains(&workload) {
+            return;
+        }
+        let alerts = self.alerts(&pod, &workload.namespace, &owner);
+        if !alerts.is_empty() {
+            let known_by = owner.known_by(&workload.namespace, name);
+            self.finding(&workload, &alerts).known_by.insert(known_by);
+        }
+        self.templates.insert(workload);
+    }
+
+    /// What is known of a workload, with these alerts.
+    fn finding(&mut self, workload: &Workload, alerts: &[Alert<'p>]) -> &mut Finding<'p> {
+        let findings = &mut self.prediction.findings;
+        let finding = findings.entry(workload.clone()).or_default();
+        if !alerts.iter().all(|a| finding.alerts.contains(a)) {
+            finding.alerts.extend(alerts.iter().copied());
+        }
+        finding
     }
 
     /// What was predicted.
     pub fn finish(mut self) -> Prediction<'p> {
-        self.prediction.workloads = self.seen.len();
+        self.prediction.templates = self.templates.len();
+        self.prediction.workloads = self.running.len() + self.templates.len();
         self.prediction
     }
 
+    /// The alerts on a pod; in the namespace `default` where its manifest names none.
     fn alerts(&mut self, pod: &Value, namespace: &str, owner: &Owner<'_>) -> Rc<Vec<Alert<'p>>> {
+        let namespace = if namespace.is_empty() { "default" } else { namespace };
         let judgements = self.judgements(pod);
         let usable = self.options.access.as_ref().map(|access| {
             let account = access::service_account(pod);
@@ -336,19 +381,18 @@ impl<'a> Owner<'a> {
     }
 
     fn workload(&self, pod: &Value, namespace: &str) -> Workload {
-        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let of = |kind: &str, name: &str| Workload {
             namespace: namespace.to_owned(),
             kind: kind.to_owned(),
             name: name.to_owned(),
         };
         match self.kind {
-            "" => match text("/metadata/generateName") {
-                "" => of("Pod", text("/metadata/name")),
+            "" => match text(pod, "/metadata/generateName") {
+                "" => of("Pod", text(pod, "/metadata/name")),
                 prefix => of("Pod", &format!("{prefix}*")),
             },
             "Node" => {
-                let name = text("/metadata/name");
+                let name = text(pod, "/metadata/name");
                 of("Node", name.strip_suffix(self.name).and_then(|n| n.strip_suffix('-')).unwrap_or(name))
             }
             _ => match (self.deployment(pod), self.cron_job()) {
@@ -400,21 +444,35 @@ impl<'a> Owner<'a> {
         }
     }
 
-    /// How an event tells a pod of this workload: by the owner that controllers write, else by its name.
-    fn known_by(&self, pod: &Value, namespace: &str) -> KnownBy {
-        let text =
-            |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let name = match (self.kind, self.deployment(pod), self.cron_job()) {
-            ("", ..) => match text("/metadata/generateName") {
-                prefix if prefix.is_empty() => KnownName::Pod(text("/metadata/name")),
-                prefix => KnownName::PodPrefix(prefix),
+    /// The name by which an event tells a pod of this owner: of the owner that controllers write, else its own.
+    fn known_name(&self, pod: &Value) -> KnownName {
+        match (self.kind, self.deployment(pod), self.cron_job()) {
+            ("", ..) => match text(pod, "/metadata/generateName") {
+                "" => KnownName::Pod(text(pod, "/metadata/name").to_owned()),
+                prefix => KnownName::PodPrefix(prefix.to_owned()),
             },
-            ("Node", ..) => KnownName::Pod(text("/metadata/name")),
+            ("Node", ..) => KnownName::Pod(text(pod, "/metadata/name").to_owned()),
             (_, Some(deployment), _) => KnownName::ReplicaSetOf(deployment.to_owned()),
             (_, _, Some(cron_job)) => KnownName::JobOf(cron_job.to_owned()),
             _ => KnownName::Owner(self.name.to_owned()),
-        };
+        }
+    }
+
+    /// How an event tells the pods of this owner that are known by a name.
+    fn known_by(&self, namespace: &str, name: KnownName) -> KnownBy {
         let owner = (!self.kind.is_empty()).then(|| (self.index, self.kind.to_owned()));
         KnownBy { namespace: namespace.to_owned(), owner, name }
     }
+}
+
+/// The namespace of an object: `default` where its manifest names none, or has something in its place that a template
+/// engine is yet to fill in. Empty: not known.
+fn namespace<'a>(object: &'a Value, default: &'a str) -> &'a str {
+    let name = text(object, "/metadata/namespace");
+    if validity::namespace(name).is_none() { name } else { default }
+}
+
+/// The text at a place of an object; empty where there is none.
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

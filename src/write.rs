@@ -408,7 +408,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Is the file empty, or marked as ours in its beginning?
-fn is_ours(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_ours(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
     fs::File::open(path)?.take(512).read_to_end(&mut start)?;
     Ok(start.is_empty() || String::from_utf8_lossy(&start).contains(MARK))

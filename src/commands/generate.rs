@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Exit, Made, all, configured, layers, make, read_input};
+use super::{Exit, Made, all, configured, init, layers, make, read_input};
 use crate::cli::{Colour, Generate};
 use crate::config::{Config, SCHEMA};
 use crate::console::Console;
@@ -24,9 +24,13 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
         console.print(SCHEMA)?;
         return Ok(Exit::Done);
     }
+    if args.init {
+        return init::run(args, console);
+    }
     let file = args.config.display().to_string();
-    let text = fs::read_to_string(&args.config)
-        .map_err(|error| anyhow!("{file}: {}, or name another with --config", unreadable(&error)))?;
+    let text = fs::read_to_string(&args.config).map_err(|error| {
+        anyhow!("{file}: {}, or name another with --config; --init writes a first one", unreadable(&error))
+    })?;
     let config = Config::parse(&file, &text).map_err(|problems| all(&problems))?;
     let base = args.config.parent().unwrap_or(Path::new(""));
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Exit, read_rules};
+use super::{Exit, is_rules_name, read_rules};
 use crate::cli::{Lint, LintFormat};
 use crate::console::Console;
 use falco_rules::{self as falco, Finding, Severity};
@@ -15,10 +15,14 @@ const SHOWN: usize = 160;
 
 /// Checks rules files and shows what Falco would say of them.
 pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
-    let texts = read_rules(&args.files, console)?;
+    let texts = read_rules(&args.paths, console)?;
     let sources: Vec<falco::Source<'_>> =
         texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
-    let checked = Checked::new(falco::load(&sources).findings);
+    let mut checked = Checked::new(falco::load(&sources).findings);
+    let skipped = args.paths.iter().filter(|path| path.is_file() && !is_rules_name(path));
+    checked.notes.extend(skipped.map(|path| {
+        format!("{}: Falco loads no file of this name; let it end in .yaml or .yml", path.display())
+    }));
     match args.format {
         LintFormat::Text => {
             for finding in &checked.findings {
@@ -38,13 +42,17 @@ pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
     }
     let count = |severity| checked.findings.iter().filter(|f| f.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let what = match texts.len() {
+        1 => "this".to_owned(),
+        n => format!("these {n} files"),
+    };
     let text = match (errors, warnings) {
         (0, 0) if !checked.notes.is_empty() => "nothing wrong in what was checked".to_owned(),
-        (0, 0) => format!("Falco {} loads this without a warning", falco::FALCO_VERSION),
-        (0, n) => format!("Falco {} loads this with {n} warning{}", falco::FALCO_VERSION, s(n)),
+        (0, 0) => format!("Falco {} loads {what} without a warning", falco::FALCO_VERSION),
+        (0, n) => format!("Falco {} loads {what} with {n} warning{}", falco::FALCO_VERSION, s(n)),
         (e, n) => {
             format!(
-                "Falco {} does not load this: {e} error{}, {n} warning{}",
+                "Falco {} does not load {what}: {e} error{}, {n} warning{}",
                 falco::FALCO_VERSION,
                 s(e),
                 s(n)

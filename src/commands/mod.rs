@@ -3,6 +3,7 @@
 mod convert;
 mod explain;
 mod generate;
+mod init;
 mod krm;
 mod lint;
 mod replay;
@@ -210,13 +211,14 @@ fn deliver(
     Ok(Exit::Done)
 }
 
-/// What would alert of the pods in the input, if there are any or it was asked for.
+/// What would alert of the pods and workloads in the input, if there are any or it was asked for.
 fn predicted(prediction: &Prediction<'_>, output: &Output, width: Option<usize>) -> Option<String> {
-    if prediction.pods > 0 {
+    if prediction.workloads > 0 {
         let most = if output.predict { usize::MAX } else { MAX_ROWS };
         return Some(report::prediction(prediction, most, width));
     }
-    let nothing = "no pods in the input, so nothing to predict; add `kubectl get pods -A -o yaml`";
+    let nothing =
+        "no pods or workloads in the input, so nothing to predict; add `kubectl get pods -A -o yaml`";
     output.predict.then(|| nothing.to_owned())
 }
 
@@ -229,8 +231,10 @@ fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) ->
             "{place}: silences rules for the audit log, and --layer runtime makes none; leave one of the two out"
         );
     };
-    if prediction.pods == 0 {
-        bail!("{place}: no pods in the input, so nothing to silence; add `kubectl get pods -A -o yaml`");
+    if prediction.workloads == 0 {
+        bail!(
+            "{place}: no pods or workloads in the input, so nothing to silence; add `kubectl get pods -A -o yaml`"
+        );
     }
     let Some(text) = render::exceptions(prediction, made.options.object) else { return Ok(None) };
     let files = [
@@ -349,14 +353,31 @@ fn all(problems: &[Problem]) -> anyhow::Error {
     anyhow::anyhow!(lines.join("\n"))
 }
 
-/// The names and texts of rules files; `-` is standard input.
+/// The names and texts of rules files in the order in which Falco loads them; `-` is standard input. Of a folder Falco
+/// loads the YAML files in the order of their names, and none of those below
+/// (`userspace/falco/configuration.cpp`, `read_rules_file_directory`).
 ///
 /// # Errors
 /// All that cannot be read, in lines that start with the file.
 fn read_rules(paths: &[PathBuf], console: &mut Console<'_>) -> Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
     let mut texts = Vec::new();
     let mut problems = Vec::new();
     for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        match rules_in(path) {
+            Ok(inner) if inner.is_empty() => problems.push(format!(
+                "{}: holds no *.yaml and no *.yml file; name a folder of rules",
+                path.display()
+            )),
+            Ok(inner) => files.extend(inner),
+            Err(error) => problems.push(format!("{}: {}", path.display(), read::unreadable(&error))),
+        }
+    }
+    for path in &files {
         let is_stdin = path.as_os_str() == "-";
         let name = if is_stdin { "stdin".to_owned() } else { path.display().to_string() };
         if is_stdin {
@@ -370,6 +391,21 @@ fn read_rules(paths: &[PathBuf], console: &mut Console<'_>) -> Result<Vec<(Strin
         }
     }
     if problems.is_empty() { Ok(texts) } else { bail!(problems.join("\n")) }
+}
+
+/// The YAML files of a folder in the order of their names.
+fn rules_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut files = entries.collect::<std::io::Result<Vec<PathBuf>>>()?;
+    files.retain(|path| is_rules_name(path) && path.is_file());
+    files.sort_by(|left, right| left.as_os_str().cmp(right.as_os_str()));
+    Ok(files)
+}
+
+/// Does Falco, from 0.41 on, take a file of this name for rules?
+fn is_rules_name(path: &Path) -> bool {
+    let name = path.as_os_str().as_encoded_bytes();
+    name.ends_with(b".yaml") || name.ends_with(b".yml")
 }
 
 fn names(input: &Input) -> String {
@@ -420,6 +456,7 @@ fn options(rules: &Rules) -> render::Options {
         max_volumes: rules.max_volumes.into(),
         namespaces: rules.namespace.clone(),
         exclude_namespaces: rules.exclude_namespace.clone(),
+        default_namespace: rules.default_namespace.clone(),
         templates: rules.templates.clone(),
         baseline: rules.baseline,
         access: None,

@@ -4,6 +4,7 @@
 //! [`SCHEMA`] holds says the same for editors; a test holds the two together.
 
 mod decode;
+mod starter;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use crate::problem::Problem;
 use crate::read::node::Node;
 use crate::wrap::{Format, Object};
 use decode::Decoder;
+pub(crate) use starter::starter;
 
 /// The JSON Schema (2020-12) of the file.
 pub const SCHEMA: &str = include_str!("schema.json");

@@ -27,6 +27,8 @@ use node::{Data, Mark, Node};
 pub(crate) use scalar::resolve;
 use template::{Template, YttDocument};
 
+pub(crate) use keep::is_workload;
+
 pub use archive::{MAX_ARCHIVE, MAX_MEMBERS};
 pub use files::MAX_TEXT;
 pub(crate) use files::unreadable;
@@ -76,7 +78,9 @@ pub struct Options {
 pub struct Inventory {
     /// The policies, sorted by name; empty when the input held none.
     pub policies: Vec<Located>,
-    /// How many objects of other kinds were found, by kind; those in `objects` and `pods` are counted too.
+    /// Where policies are defined again, and alike.
+    pub copies: Vec<Place>,
+    /// How many objects of other kinds were found, by kind; those in `objects`, `pods` and `workloads` are counted too.
     pub passed_over: BTreeMap<String, usize>,
     /// How many files in folders and archives were not manifests.
     pub skipped_files: usize,
@@ -87,7 +91,9 @@ pub struct Inventory {
     /// The objects that say who may use a policy, in the order of the input.
     pub objects: Vec<Object>,
     /// The pods, in the order of the input.
-    pub pods: Vec<Pod>,
+    pub pods: Vec<Compact>,
+    /// What makes pods of a template, like Deployments and CronJobs, in the order of the input.
+    pub workloads: Vec<Compact>,
     /// What the user should know though the policies could be read.
     pub warnings: Vec<Problem>,
     /// What is right as it is, and still may surprise.
@@ -104,6 +110,7 @@ impl Inventory {
         };
         self.policies.iter_mut().for_each(|located| inner(&mut located.place));
         self.objects.iter_mut().for_each(|object| inner(&mut object.place));
+        self.copies.iter_mut().for_each(inner);
         let prefix = format!("{}/", base.display());
         for remark in self.warnings.iter_mut().chain(&mut self.notes) {
             inner(&mut remark.place);
@@ -127,12 +134,12 @@ pub struct Located {
     pub fields: Vec<(Field, usize, usize)>,
 }
 
-/// A pod without what admission never looked at, as text, since a cluster may have 100,000.
+/// A pod or what makes pods, without what admission never looked at, as text, since a cluster may have 100,000.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pod(Box<str>);
+pub struct Compact(Box<str>);
 
-impl Pod {
-    /// The pod (`v1.Pod`).
+impl Compact {
+    /// The object.
     pub fn value(&self) -> serde_json::Value {
         let mut text = serde_json::Deserializer::from_str(&self.0);
         // it was within the reader's own limit
@@ -531,6 +538,7 @@ impl Reader {
         let differing = known.map(|known| digest::differing(known, &parsed.policy)).unwrap_or_default();
         if differing.is_empty() && !self.options.strict && parsed.problems.is_empty() {
             first.copies.push(named.clone());
+            self.inventory.copies.push(named.clone());
             return true;
         }
         let (place, quoted) = (&first.place, quote(name));
@@ -607,13 +615,15 @@ impl Reader {
         if self.kept > MAX_OBJECTS {
             self.full = true;
             let message = format!(
-                "pods, service accounts, namespaces and RBAC objects of more than {MAX_OBJECTS} values; leave out \
+                "pods, workloads, service accounts, namespaces and RBAC objects of more than {MAX_OBJECTS} values; leave out \
                  the pods, or read in several runs"
             );
             return self.problem(file, node.mark, "", message);
         }
         if kind == "Pod" {
-            self.inventory.pods.push(Pod(kept.to_string().into()));
+            self.inventory.pods.push(Compact(kept.to_string().into()));
+        } else if keep::makes_pods(kind, api_version) {
+            self.inventory.workloads.push(Compact(kept.to_string().into()));
         } else {
             self.inventory.objects.push(Object {
                 kind: kind.to_owned(),
@@ -672,14 +682,14 @@ struct Type<'a> {
     api_version: &'a str,
 }
 
-/// Is this one of the objects that decide who may use a policy, or a pod?
+/// Is this one of the objects that decide who may use a policy, a pod, or what makes pods?
 fn is_kept(kind: &str, api_version: &str) -> bool {
     match kind {
         "Namespace" | "Pod" | "ServiceAccount" => api_version == "v1",
         "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" => {
             api_version.starts_with("rbac.authorization.k8s.io/")
         }
-        _ => false,
+        _ => keep::makes_pods(kind, api_version),
     }
 }
 

@@ -22,10 +22,17 @@ pub fn exceptions(prediction: &Prediction<'_>, object: AuditObject) -> Option<St
     let mut taken = BTreeSet::new();
     for (workload, finding) in prediction.by_pods() {
         let name = macro_name(workload, &mut taken);
-        let pods = if finding.pods == 1 { "pod" } else { "pods" };
+        let known = match finding.pods {
+            0 => "known by its template".to_owned(),
+            1 => "1 pod".to_owned(),
+            pods => format!("{pods} pods"),
+        };
         let conditions: Vec<String> =
             finding.known_by.iter().map(|known| condition(known, object.root())).collect();
-        let _ = write!(text, "\n# {}, {} {pods}", printable(&workload.to_string()), finding.pods);
+        let _ = write!(text, "\n# {}, {known}", printable(&workload.to_string()));
+        if workload.namespace.is_empty() {
+            text.push_str("; in any namespace, since its manifest names none");
+        }
         let _ = write!(text, "\n- macro: {name}\n  condition: >\n    ({})\n", conditions.join("\n    or "));
         for alert in &finding.alerts {
             let _ = write!(
@@ -40,7 +47,10 @@ pub fn exceptions(prediction: &Prediction<'_>, object: AuditObject) -> Option<St
 
 /// How an event tells a pod of a workload.
 fn condition(known: &KnownBy, object: &str) -> String {
-    let namespace = condition_of_name("ka.target.namespace", &known.namespace);
+    let namespace = match known.namespace.as_str() {
+        "" => String::new(),
+        name => format!("{} and ", condition_of_name("ka.target.namespace", name)),
+    };
     let references = format!("{object}/metadata/ownerReferences");
     let (owner, kind) = match &known.owner {
         None => (String::new(), format!("not jevt.value[{references}] exists")),
@@ -53,19 +63,21 @@ fn condition(known: &KnownBy, object: &str) -> String {
         KnownName::Pod(name) => condition_of_name("ka.resp.name", name),
         KnownName::PodPrefix(prefix) => condition_of_pattern("ka.resp.name", prefix, "[a-z0-9]*"),
         KnownName::Owner(name) => condition_of_name(&owner, name),
+        KnownName::OwnerPrefix(prefix) => condition_of_pattern(&owner, prefix, "[a-z0-9]+(-[a-z0-9]+)?"),
         KnownName::ReplicaSetOf(deployment) => {
             condition_of_pattern(&owner, &format!("{deployment}-"), "[a-z0-9]+")
         }
         KnownName::JobOf(cron_job) => condition_of_pattern(&owner, &format!("{cron_job}-"), "[0-9]{8,10}"),
     };
-    format!("{namespace} and {kind} and {name}")
+    format!("{namespace}{kind} and {name}")
 }
 
 /// A name for the macro of a workload that no other has.
 fn macro_name(workload: &Workload, taken: &mut BTreeSet<String>) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let whole =
-        format!("runs_today_{}_{}_{}", workload.kind.to_lowercase(), workload.namespace, workload.name);
+    let parts = [&workload.kind.to_lowercase(), &workload.namespace, &workload.name];
+    let parts: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    let whole = format!("runs_today_{}", parts.join("_"));
     let name: String = whole.chars().map(letter).collect();
     let numbered = (2..).map(|n| format!("{name}_{n}"));
     let free = std::iter::once(name.clone()).chain(numbered).find(|n| !taken.contains(n)).unwrap_or(name);

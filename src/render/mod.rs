@@ -108,6 +108,8 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// No pods of these namespaces.
     pub exclude_namespaces: Vec<String>,
+    /// The namespace of pods and workloads in the input whose manifests name none.
+    pub default_namespace: Option<String>,
     /// A folder whose `LAYER/NAME.yaml.hbs` replace the templates of that name.
     pub templates: Option<PathBuf>,
     /// Add the rules that belong to no policy to the runtime layer.
@@ -124,6 +126,7 @@ impl Default for Options {
             max_volumes: 10,
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
+            default_namespace: None,
             templates: None,
             baseline: false,
             access: None,

@@ -21,7 +21,7 @@ use psp_admission::{Field, Policy};
 
 use crate::problem::{cut, is_plain, printable};
 use crate::psp::validity::unusable;
-use crate::read::Inventory;
+use crate::read::{self, Inventory};
 use crate::render::{AuditObject, Layer, Options, Rendered};
 use crate::restrictions::{Mapped, map};
 use crate::table::Table;
@@ -198,7 +198,8 @@ pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Opt
 
 /// How many objects of each kind were passed over; what the conversion used was not.
 fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<String, usize> {
-    let read = |kind: &str| kind == "Pod" || options.access.is_some() && RBAC.contains(&kind);
+    let predicted = |kind: &str| kind == "Pod" || read::is_workload(kind);
+    let read = |kind: &str| predicted(kind) || options.access.is_some() && RBAC.contains(&kind);
     let kinds = inventory.passed_over.iter().filter(|(kind, _)| !read(kind));
     kinds.map(|(kind, n)| (kind.clone(), *n)).collect()
 }

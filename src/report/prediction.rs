@@ -1,4 +1,4 @@
-//! What the user is told of the pods that run today.
+//! What the user is told of the pods that run today, and of those that workloads are to make.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,12 +8,17 @@ use crate::predict::{Alert, Prediction};
 
 /// What would alert, in one line, and the workloads with the most pods, `most` rows at most.
 pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>) -> String {
-    let alerting: usize = prediction.findings.values().map(|f| f.pods).sum();
-    let mut text = format!(
-        "{} would alert, were their pods made anew: {alerting} of {}",
-        of(prediction.findings.len(), prediction.workloads, "workload", "workloads"),
-        counted(prediction.pods, "pod", "pods"),
-    );
+    let workloads = of(prediction.findings.len(), prediction.workloads, "workload", "workloads");
+    let mut text = format!("{workloads} would alert");
+    if prediction.pods > 0 {
+        let alerting: usize = prediction.findings.values().map(|f| f.pods).sum();
+        let pods = counted(prediction.pods, "pod", "pods");
+        let _ = write!(text, ", were their pods made anew: {alerting} of {pods}");
+        if prediction.templates > 0 {
+            let workloads = counted(prediction.templates, "workload", "workloads");
+            let _ = write!(text, "; {workloads} known by template alone");
+        }
+    }
     if prediction.admitted > 0 {
         let _ = write!(
             text,
@@ -27,7 +32,13 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>
     }
     let mut shown = vec![["PODS", "WORKLOAD", "POLICY", "ALERTS"].map(str::to_owned)];
     shown.extend(rows.iter().take(most).cloned());
-    let _ = write!(text, "\n{}", table(&shown, 2, 300, width).trim_end());
+    let columns = if prediction.pods > 0 {
+        table(&shown, 2, 300, width)
+    } else {
+        let without_pods: Vec<[String; 3]> = shown.into_iter().map(|[_, rest @ ..]| rest).collect();
+        table(&without_pods, 1, 300, width)
+    };
+    let _ = write!(text, "\n{}", columns.trim_end());
     if let more @ 1.. = rows.len().saturating_sub(most) {
         let s = if more == 1 { "" } else { "s" };
         let _ = write!(text, "\n  {more} more row{s}: --predict shows all");
@@ -58,7 +69,8 @@ fn rows(prediction: &Prediction<'_>) -> Vec<[String; 4]> {
         for ((policy, kind), fields) in fields {
             let alerts =
                 if fields.is_empty() { kind.to_owned() } else { format!("{kind} ({})", fields.join(", ")) };
-            rows.push([finding.pods.to_string(), workload.to_string(), policy.to_owned(), alerts]);
+            let pods = if finding.pods > 0 { finding.pods.to_string() } else { "-".to_owned() };
+            rows.push([pods, workload.to_string(), policy.to_owned(), alerts]);
         }
     }
     rows

@@ -950,12 +950,63 @@ fn lint_loads_several_files_in_order() {
     let tuning = root().join("fixtures/tuning/psp_tuning.yaml");
     let tuning = tuning.to_str().unwrap();
     let fine = run_in(temp.path(), &["lint", "rules.yaml", tuning], "");
-    assert_eq!(fine.err, "Falco 0.44.1 loads this without a warning\n");
+    assert_eq!(fine.err, "Falco 0.44.1 loads these 2 files without a warning\n");
     assert_eq!(fine.done(), "");
     assert_eq!(run_in(temp.path(), &["lint", tuning, "rules.yaml"], "").code, Some(1));
     assert_eq!(run_in(temp.path(), &["lint", "-"], &rules).code, Some(0));
     let gone = run_in(temp.path(), &["lint", "rules.yaml", "none.yaml", "gone.yaml"], "").failed();
     assert!(gone.starts_with("none.yaml: ") && gone.contains("\ngone.yaml: "), "{gone}");
+}
+
+/// A folder is loaded as Falco loads one of its `rules_files`: the YAML files in the order of their names, none below.
+#[test]
+fn lint_loads_folders_as_falco_does() {
+    let list = "- list: people\n  items: [ann]\n";
+    let rule = EVERY_POD.replace("condition: ka", "condition: ka.user.name in (people) and ka");
+    let temp = folder(&[
+        ("rules.d/20-rules.yml", &format!("{list}{rule}")),
+        ("rules.d/30-more.yaml", "- list: people\n  items: [bob]\n  override: {items: append}\n"),
+        ("rules.d/.hidden.yaml", "- macro: never\n  condition: gone\n"),
+        ("rules.d/README.md", "not rules"),
+        ("rules.d/40-old.yaml.bak", "not rules"),
+        ("rules.d/below/broken.yaml", "not rules"),
+        ("later/a.yaml", "- rule: Pod created\n  enabled: false\n  override: {enabled: replace}\n"),
+        ("empty/README.md", "not rules"),
+    ]);
+    // a name that begins with a dot is a name like any other to Falco, and comes first
+    let hidden = run_in(temp.path(), &["lint", "rules.d"], "");
+    assert_eq!(hidden.code, Some(1));
+    assert!(hidden.out.starts_with("rules.d/.hidden.yaml:2:14: error: "), "{}", hidden.out);
+    fs::remove_file(temp.path().join("rules.d/.hidden.yaml")).unwrap();
+
+    let fine = run_in(temp.path(), &["lint", "rules.d", "later"], "");
+    assert_eq!(fine.err, "Falco 0.44.1 loads these 3 files without a warning\n");
+    assert_eq!(fine.done(), "");
+    let json: serde_json::Value =
+        serde_json::from_str(&run_in(temp.path(), &["lint", "rules.d", "--format", "json"], "").done())
+            .unwrap();
+    let files = ["rules.d/20-rules.yml", "rules.d/30-more.yaml"];
+    assert_eq!(json["files"], serde_json::json!(files));
+    // what overrides must come after what it overrides
+    assert_eq!(run_in(temp.path(), &["lint", "later", "rules.d"], "").code, Some(1));
+    let log = created("web", 1);
+    let replayed = ["replay", "--audit-log", "-", "--rules", "rules.d", "--format", "json"];
+    assert_eq!(run_in(temp.path(), &replayed, &log).done().lines().count(), 1);
+
+    let empty = run_in(temp.path(), &["lint", "empty", "gone"], "").failed();
+    assert_eq!(
+        empty,
+        "empty: holds no *.yaml and no *.yml file; name a folder of rules\n\
+         gone: no such file or folder; check the path\n"
+    );
+    let named = run_in(temp.path(), &["lint", "rules.d/20-rules.yml", "rules.d/40-old.yaml.bak"], "");
+    assert!(
+        named
+            .err
+            .starts_with("note: rules.d/40-old.yaml.bak: Falco loads no file of this name; let it end in"),
+        "{}",
+        named.err
+    );
 }
 
 #[test]

@@ -389,6 +389,16 @@ fn conversions() -> Vec<Case> {
             .file("psp.yaml", b"kind: \xff\n")
             .file("wide.yaml", b"\xff\xfek\0i")
             .file("packed.tgz", b"\x1f\x8b\x08garbage"),
+        case("a first configuration", &["generate", "--init", "--config", "fresh/psp2falco.yaml"])
+            .file("fresh/policies/psp.yaml", restricted())
+            .code(0),
+        case("a first configuration in the place of another", &["generate", "--init"])
+            .file("psp2falco.yaml", "version: 1\n"),
+        case("a folder without rules, and a name that Falco does not load", &["lint", "empty", "psp.txt"])
+            .file("empty/README.md", "notes"),
+        case("a name that Falco does not load", &["lint", "rules.txt"])
+            .file("rules.txt", "- list: unused\n  items: []\n")
+            .code(1),
         case("nothing but other files", &["convert", "other"])
             .file("other/notes.txt", "notes")
             .file("other/more.txt", "notes")

@@ -134,6 +134,117 @@ fn a_changed_policy_is_drift_until_the_rules_are_made_again() {
     assert_eq!(run(folder, &["generate", "--check"], "").done(), "");
 }
 
+/// `generate --init` in a folder with these files, and the sources that it chose.
+fn init(files: &[(&str, &str)]) -> (TempDir, Config) {
+    let temp = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        write(temp.path(), name, text);
+    }
+    let made = run(temp.path(), &["generate", "--init"], "");
+    assert!(made.err.contains("wrote psp2falco.yaml: rules in "), "{}", made.err);
+    assert_eq!(made.done(), "");
+    let text = fs::read_to_string(temp.path().join("psp2falco.yaml")).unwrap();
+    let config = Config::parse("psp2falco.yaml", &text).unwrap();
+    // as it stands, it makes rules, and says the same of what lies there when it is asked again
+    run(temp.path(), &["generate"], "").done();
+    run(temp.path(), &["generate", "--check"], "").done();
+    (temp, config)
+}
+
+const ROLES: &str = "kind: ClusterRole\napiVersion: rbac.authorization.k8s.io/v1\nmetadata: {name: use}\nrules:\n\
+                     - {apiGroups: [policy], resources: [podsecuritypolicies], verbs: [use], resourceNames: [alpha]}\n\
+                     ---\nkind: Role\napiVersion: rbac.authorization.k8s.io/v1\nmetadata: {name: read, namespace: a}\n\
+                     rules:\n- {apiGroups: [''], resources: [pods], verbs: [get]}\n";
+const BINDING: &str = "kind: RoleBinding\napiVersion: rbac.authorization.k8s.io/v1\nmetadata: {name: use, namespace: a}\n\
+                       roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: use}\n\
+                       subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: dev}]\n";
+
+#[test]
+fn a_first_configuration_names_what_the_folder_holds() {
+    let alpha = policy("alpha", "privileged: true");
+    let beta = policy("beta", "privileged: true");
+    let other = BINDING.replace("name: use", "name: read").replace("ClusterRole", "Role");
+    let (_, config) = init(&[
+        ("deploy/psp/alpha.yaml", &alpha),
+        ("deploy/psp/more/beta.yaml", &beta),
+        ("deploy/rbac/roles.yaml", ROLES),
+        ("teams/a/binding.yaml", BINDING),
+        ("teams/b/binding.yaml", &other),
+        ("deploy/app/web.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"),
+        ("gamma.yaml", &policy("gamma", "privileged: true")),
+    ]);
+    assert_eq!(config.sources, ["deploy/psp", "deploy/rbac", "gamma.yaml", "teams/a"]);
+    assert_eq!((config.rules.as_str(), config.format), ("falco", Default::default()));
+
+    // rules that are there are made again where they are, and rules go into no folder that is read
+    let rules = "# A ConfigMap, made by psp2falco 0.1.0.\n";
+    let (_, config) =
+        init(&[("a.yaml", &alpha), ("x/falco.d/psp_audit_rules.configmap.yaml", rules), ("b/y.yaml", &beta)]);
+    assert_eq!(config.sources, ["a.yaml", "b"]);
+    assert_eq!(config.rules, "x/falco.d");
+    assert_eq!(config.format, psp2falco::wrap::Format::ConfigMap);
+    let (_, config) =
+        init(&[("falco/alpha.yaml", &alpha), ("falco-rules/psp_audit_rules.yaml", "- list: mine\n")]);
+    assert_eq!((config.sources, config.rules.as_str()), (vec!["falco".to_owned()], "psp2falco"));
+    // names that YAML would take for something else
+    let (_, config) = init(&[("#1: [x]/alpha.yaml", &alpha), ("no/beta.yaml", &beta)]);
+    assert_eq!(config.sources, ["#1: [x]", "no"]);
+}
+
+#[test]
+fn a_first_configuration_explains_every_key() {
+    let (temp, config) = init(&[("policies/a.yaml", &policy("alpha", "hostPorts: [{min: 80, max: 80}]"))]);
+    let text = fs::read_to_string(temp.path().join("psp2falco.yaml")).unwrap();
+    let problem = check(&root().join("fixtures/expected/init/psp2falco.yaml"), &text).err();
+    report(&problem.into_iter().collect::<Vec<_>>(), "gitops");
+    assert!(text.lines().all(|line| line.len() <= 100), "{text}");
+
+    // whatever is commented out is right as it stands
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let mut keys = std::collections::BTreeSet::new();
+    for (key, property) in schema["properties"].as_object().unwrap() {
+        keys.insert(key.clone());
+        keys.extend(property["properties"].as_object().into_iter().flatten().map(|(key, _)| key.clone()));
+    }
+    let mut missing = keys.clone();
+    let uncommented: String = text
+        .lines()
+        .map(|line| {
+            let indent = line.len() - line.trim_start().len();
+            let own = line.trim_start().strip_prefix("# ").unwrap_or(line.trim_start());
+            match own.trim_start().split_once(':') {
+                Some((key, _)) if keys.contains(key) => {
+                    missing.remove(key);
+                    format!("{}{own}\n", " ".repeat(indent))
+                }
+                _ => format!("{line}\n"),
+            }
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}\n{text}");
+    // names and labels are those of an object that carries the rules
+    let uncommented = uncommented.replace("format: rules\n", "format: rulesfile\n");
+    let all = Config::parse("all.yaml", &uncommented).unwrap_or_else(|e| panic!("{e:?}\n{uncommented}"));
+    assert_eq!(all.sources, config.sources);
+    assert_eq!(all.namespaces, ["shop"]);
+    assert_eq!(all.max_containers, Some(8));
+
+    // it is the user's from then on
+    let again = run(temp.path(), &["generate", "--init"], "").failed(2).err;
+    assert!(again.starts_with("psp2falco.yaml: exists, and may hold your work; "), "{again}");
+    assert_eq!(fs::read_to_string(temp.path().join("psp2falco.yaml")).unwrap(), text);
+    run(temp.path(), &["generate", "--init", "--config", "ci/second.yaml"], "").failed(2);
+    assert!(!temp.path().join("ci").exists(), "there is no policy below ci");
+    fs::rename(temp.path().join("policies"), temp.path().join("ci")).unwrap();
+    run(temp.path(), &["generate", "--init", "--config", "ci/second.yaml"], "").done();
+    run(temp.path(), &["generate", "--config", "ci/second.yaml"], "").done();
+    assert!(temp.path().join("ci/falco/psp_audit_rules.yaml").exists());
+    for contradiction in ["--check", "--stdout", "--force", "--print-schema", "--fail-on=warning"] {
+        let refused = run(temp.path(), &["generate", "--init", contradiction], "").failed(2).err;
+        assert!(refused.contains("'--init' cannot be used with"), "{refused}");
+    }
+}
+
 #[test]
 fn every_machine_makes_the_same_bytes() {
     let config = "version: 1\nsources: [policies]\nscope: {namespaces: [web]}\noptions: {auditObject: request}\n\

@@ -44,8 +44,11 @@ fn expected() -> PathBuf {
 /// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`, those of
 /// a whole cluster in `cluster`, those with RBAC in `rbac`.
 fn expected_files() -> Vec<PathBuf> {
-    let other =
-        |path: &PathBuf| ["help", "report", "cluster", "rbac"].iter().any(|folder| path.starts_with(folder));
+    let other = |path: &PathBuf| {
+        ["cluster", "help", "init", "rbac", "report", "repositories"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
+    };
     files(&expected()).into_iter().filter(|path| !other(path)).collect()
 }
 
@@ -236,9 +239,10 @@ fn a_real_falco_loads_every_expected_file() {
         expected_files().iter().map(|path| vec![expected().join(path)]).collect();
     let restricted = expected().join(POLICIES).join("kubernetes-restricted.yaml");
     sets.push(vec![restricted, root().join("fixtures/tuning/psp_tuning.yaml")]);
-    sets.push(
-        ["psp_audit_rules.yaml", "today.yaml"].map(|name| expected().join("cluster").join(name)).to_vec(),
-    );
+    for folder in ["cluster", "repositories/messy"] {
+        let names = ["psp_audit_rules.yaml", "today.yaml"];
+        sets.push(names.map(|name| expected().join(folder).join(name)).to_vec());
+    }
     let queue = Mutex::new(sets.into_iter());
     let problems = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

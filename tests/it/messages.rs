@@ -8,8 +8,16 @@ use crate::snapshot::{files, root};
 use regex::Regex;
 
 /// Where words are no messages but what rules, reports and Falco say; there, only what an error is made of counts.
-const OTHER_WORDS: [&str; 7] =
-    ["cli.rs", "predict.rs", "render/", "replay/summary.rs", "report/", "restrictions/", "wrap/"];
+const OTHER_WORDS: [&str; 8] = [
+    "cli.rs",
+    "config/starter.rs",
+    "predict",
+    "render/",
+    "replay/summary.rs",
+    "report/",
+    "restrictions/",
+    "wrap/",
+];
 /// The calls that errors are made with.
 const CALLS: [&str; 9] =
     ["bail!", "anyhow!", "context", "with_context", "Err", "ok_or", "ok_or_else", "problem", "of_file"];
@@ -26,7 +34,7 @@ const UNSEEN: &[(&str, &[&str])] = &[
             "more than {MAX_MEMBERS} files; split it",
             "unpacks to more than {} GiB; split it",
             "more than {MAX_NODES} values in one document; split it into several files",
-            "pods, service accounts, namespaces and RBAC objects of more than {MAX_OBJECTS} values; leave out the pods, or read in several runs",
+            "pods, workloads, service accounts, namespaces and RBAC objects of more than {MAX_OBJECTS} values; leave out the pods, or read in several runs",
             "{place}: the rules grow beyond {} MiB here; convert fewer policies in a run",
             "the answer is larger than {} MiB; is this the API server?",
         ],

@@ -17,7 +17,7 @@ use crate::snapshot::root;
 use falco_rules::{self as falco, Event, RuleSet};
 use psp2falco::predict::{Prediction, predict};
 use psp2falco::rbac;
-use psp2falco::read::{self, Inventory, Pod};
+use psp2falco::read::{self, Compact, Inventory};
 use psp2falco::render::{self, Options, audit_rules};
 use serde_json::{Value, json};
 
@@ -117,7 +117,7 @@ fn alerts(rules: &RuleSet, pod: &Value) -> BTreeSet<String> {
 
 fn running(inventory: &Inventory) -> Vec<Value> {
     let ended = |pod: &Value| pod.pointer("/status/phase").is_some_and(|p| p == "Succeeded" || p == "Failed");
-    inventory.pods.iter().map(Pod::value).filter(|p| !ended(p)).collect()
+    inventory.pods.iter().map(Compact::value).filter(|p| !ended(p)).collect()
 }
 
 fn predicted(prediction: &Prediction<'_>) -> BTreeSet<String> {

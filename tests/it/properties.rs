@@ -130,7 +130,7 @@ fn se_linux_options(random: &mut Random) -> Value {
     Value::Object(options)
 }
 
-fn policy(random: &mut Random) -> Value {
+pub fn policy(random: &mut Random) -> Value {
     let mut spec = json!({
         "seLinux": {"rule": "RunAsAny"},
         "runAsUser": strategy(random, &["RunAsAny", "MustRunAs", "MustRunAsNonRoot"]),
@@ -382,7 +382,7 @@ fn volume(random: &mut Random, name: &str) -> Value {
     json!({"name": name, key: source})
 }
 
-fn pod(random: &mut Random) -> Value {
+pub fn pod(random: &mut Random) -> Value {
     let newer = random.one_in(2);
     let mut spec = Map::new();
     let volumes: Vec<String> = (0..random.below(4)).map(|n| format!("v{n}")).collect();
