@@ -2,7 +2,7 @@
 //! panic and no loop.
 #![no_main]
 
-use falco_rules::condition::parse;
+use falco_rules::syntax::parse;
 use falco_rules::{Event, Source, load};
 use libfuzzer_sys::fuzz_target;
 

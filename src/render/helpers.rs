@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use falco_rules::MAX_LITERAL;
 use handlebars::{
     Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderErrorReason, ScopedJson,
 };
@@ -12,9 +13,6 @@ use serde_json::Value;
 
 use super::{mounts, pattern};
 use crate::problem::is_plain;
-
-/// Longest literal of a condition, in bytes (Falco: "filter parameter too long").
-pub const MAX_LITERAL: usize = 255;
 
 /// Registers all helpers.
 pub(super) fn register(registry: &mut Handlebars<'_>) {

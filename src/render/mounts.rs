@@ -1,7 +1,9 @@
 //! Conditions over a container's mounts, which Falco writes as `source:destination:mode:writable:propagation`, with
 //! commas between them.
 
-use super::helpers::{MAX_LITERAL, quote};
+use falco_rules::MAX_LITERAL;
+
+use super::helpers::quote;
 use super::pattern;
 
 /// Sources that are no host paths of a pod: the kubelet's volumes, the container runtimes' own files, and the folders

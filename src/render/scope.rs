@@ -1,6 +1,7 @@
 //! Which pods rules look at: what options and annotations narrow them to, and how a condition names a pod.
 
 use anyhow::{Result, bail};
+use falco_rules::MAX_LITERAL;
 use psp_admission::Policy;
 use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
 use serde_json::Value;
@@ -50,7 +51,7 @@ pub(super) fn check_scope(located: &Located) -> Result<()> {
     namespaces(&place(NAMESPACES), &listed_in(&located.policy, NAMESPACES))?;
     for image in listed_in(&located.policy, IMAGES) {
         let length = pattern::literal(&pattern::json_text(&image)).len();
-        if length + r#".*"image":"[:@"].*"#.len() > helpers::MAX_LITERAL {
+        if length + r#".*"image":"[:@"].*"#.len() > MAX_LITERAL {
             bail!("{}: an image of {length} bytes does not fit in a condition; shorten it", place(IMAGES));
         }
     }
@@ -95,7 +96,7 @@ pub(super) fn condition_of_name(field: &str, name: &str) -> String {
 /// A condition: the field is this text, followed by what `rest` matches.
 pub(super) fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
     let pattern = format!("{}{rest}", pattern::literal(text));
-    if pattern.len() > helpers::MAX_LITERAL {
+    if pattern.len() > MAX_LITERAL {
         return format!("{field} startswith {}", helpers::quote(text));
     }
     format!("{field} regex {}", helpers::quote(&pattern))

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::helpers::{MAX_LITERAL, quote};
+use falco_rules::MAX_LITERAL;
+
+use super::helpers::quote;
 use super::pattern;
 use crate::access::{self, ACCOUNTS, AUTHENTICATED, Grants, Subjects};
 use crate::problem::is_plain;

@@ -18,7 +18,7 @@ use crate::problem::quote;
 use crate::psp::validity;
 use crate::read::documents;
 use emit::{emit, fits_block};
-use falco_rules::yaml;
+use falco_rules::file::yaml;
 
 /// What a rules file is put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

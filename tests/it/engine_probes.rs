@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may panic")]
 
-use falco_rules::condition::{Expr, parse, quote};
+use falco_rules::syntax::{Expr, parse, quote};
 use falco_rules::{Event, Severity, Source, load};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -219,7 +219,7 @@ fn quoted_values_come_back_and_match_themselves() {
         let Ok(Expr::Check(check)) = parse(&format!("jevt.value[/v] = {}", quote(&value))) else {
             panic!("{value:?}")
         };
-        assert!(matches!(&check.right, falco_rules::condition::Rhs::Value(v) if *v == value), "{value:?}");
+        assert!(matches!(&check.right, falco_rules::syntax::Rhs::Value(v) if *v == value), "{value:?}");
     }
 }
 

@@ -17,7 +17,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use falco_rules::condition::parse;
+use falco_rules::syntax::parse;
 use falco_rules::{Event, Rule, RuleSet, Source, load};
 use psp2falco::replay::{Format, Log, Matching, Options, Outcome, replay};
 use serde_json::Value;

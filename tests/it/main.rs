@@ -16,6 +16,7 @@ mod faults;
 mod gitops;
 mod golden;
 mod hostile;
+mod imports;
 mod messages;
 mod pipes;
 mod pod_security;

@@ -261,7 +261,7 @@ fn the_list_of_what_is_not_evaluated_is_complete() {
         assert_eq!(reason(example).as_ref(), Some(wanted), "{example}");
     }
     // a row for every place in the code that refuses something
-    let code = include_str!("../../crates/falco-rules/src/check.rs");
+    let code = include_str!("../../crates/falco-rules/src/engine/compilation.rs");
     let places = code.matches("self.unmodelled = Some(").count()
         - code.matches("self.unmodelled = Some(reason.clone())").count();
     assert_eq!(rows.len(), places);

@@ -1,14 +1,8 @@
-//! A model of Falco: its rules files, its condition language, and what its rules make of Kubernetes audit events.
+//! What Falco makes of a rules file: what it says when it loads it, and which rules alert on which events.
 //!
 //! It is held to the recorded answers of Falco 0.44.1 (rules engine 0.62.0) with the plugins k8saudit 0.18.0,
-//! json 0.7.4 and container 0.7.1. It knows nothing of PodSecurityPolicies.
-//!
-//! - [`condition`] parses conditions into trees and prints them.
-//! - [`catalog`] knows the fields.
-//! - [`load`] reads rules files in load order and reports what Falco would say, with places.
-//! - [`outline`] shows what is in a file, for comparing two.
-//! - [`Event`] reads lines of an audit log.
-//! - [`RuleSet`] says which rules alert on an event, and [`Rule`] renders the alert.
+//! json 0.7.4 and container 0.7.1: conditions and outputs, rules for `k8s_audit` and `syscall` events are checked;
+//! rules for Kubernetes audit events are evaluated, too.
 //!
 //! ```
 //! use falco_rules::{Event, Source, load};
@@ -26,42 +20,46 @@
 //!     "user":{"username":"ann"},"objectRef":{"resource":"pods"}}"#;
 //! let event = Event::parse(line).unwrap();
 //! assert_eq!(rules.alerts(&event)[0].render_output(&event), "pod created by ann");
+//!
+//! let wrong = text.replace("ka.verb", "ka.verbs");
+//! let findings = load(&[Source { name: "rules.yaml", text: &wrong }]).findings;
+//! assert_eq!(
+//!     findings[0].to_string(),
+//!     "rules.yaml:4:14: error: LOAD_ERR_COMPILE_CONDITION: rule 'Pod created': \
+//!      filter_check called with nonexistent field ka.verbs (did you mean ka.verb?)"
+//! );
 //! ```
+//!
+//! The crate is built in layers; each uses only those above it in this list.
+//!
+//! - [`syntax`] parses conditions into trees and prints them.
+//! - [`check`] knows the fields, their types, and what may be compared with what.
+//! - [`file`] reads rules files: their items, and how later items change earlier ones.
+//! - [`event`] reads lines of an audit log, and what each field yields.
+//! - [`engine`] loads rules files and evaluates their rules: [`load`], [`RuleSet`], [`Evaluator`].
+//! - [`implies`] proves that one condition follows from another.
 //!
 //! What is not modelled is refused rather than guessed: see [`Rule::not_modelled`].
 
-pub mod catalog;
-mod check;
-mod compile;
-pub mod condition;
-mod eval;
-mod event;
-mod exceptions;
-mod extract;
-mod fields;
-mod glob;
-mod items;
-mod json;
-mod lists;
-mod literals;
-#[cfg(test)]
-mod measured;
-pub mod outline;
-mod output;
-mod posix;
-mod reader;
-mod rules;
-mod versions;
-mod warnings;
-mod words;
-pub mod yaml;
+pub mod check;
+pub mod engine;
+pub mod event;
+pub mod file;
+mod finding;
+pub mod implies;
+mod place;
+pub mod syntax;
 
-pub use eval::Extractions;
-pub use event::{ENGINE_EVENT_LIMIT, Event, EventError};
-pub use extract::time_text;
-pub use json::JsonError;
-pub use literals::MAX_LITERAL;
-pub use rules::{
-    ENGINE_VERSION, Evaluator, FALCO_VERSION, Finding, Loaded, PLUGIN_VERSIONS, Priority, Rule, RuleSet,
-    Severity, Source, load,
-};
+pub use check::MAX_LITERAL;
+pub use check::catalog;
+pub use check::versions::{ENGINE_VERSION, FALCO_VERSION, PLUGIN_VERSIONS};
+pub use engine::{Evaluator, Extractions, Loaded, Rule, RuleSet, load};
+pub use event::{ENGINE_EVENT_LIMIT, Event, EventError, JsonError, time_text};
+pub use file::Priority;
+pub use finding::{Finding, Severity, Source};
+pub use place::Place;
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

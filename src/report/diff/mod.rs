@@ -3,8 +3,6 @@
 //! Policies, rules and lists are compared by what they say. Of two conditions it is decided which one matches more, by
 //! a proof or not at all: "other" is said where neither direction can be proven.
 
-mod language;
-mod logic;
 mod unified;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -13,9 +11,9 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::model::Spot;
-use falco_rules::outline::{Outline, RuleOutline, items, outline};
+use falco_rules::file::{Definitions, RuleDefinition, definitions, items};
+use falco_rules::implies::{Prover, Which};
 use falco_rules::{Severity, Source, load};
-use logic::{Logic, Which};
 pub use unified::unified;
 
 /// What changes.
@@ -145,11 +143,11 @@ pub fn compare(old_text: &str, new_text: &str, tuning: &[Tuning<'_>]) -> Diff {
     if diff.same_text && tuning.is_empty() {
         return diff;
     }
-    let (old, new) = (outline(old_text), outline(new_text));
+    let (old, new) = (definitions(old_text), definitions(new_text));
     if !diff.same_text {
         diff.policies = policies(old_text, new_text);
-        let keys = |outline: &Outline| -> BTreeMap<String, ()> {
-            outline.macros.keys().chain(outline.lists.keys()).map(|name| (name.clone(), ())).collect()
+        let keys = |file: &Definitions| -> BTreeMap<String, ()> {
+            file.macros.keys().chain(file.lists.keys()).map(|name| (name.clone(), ())).collect()
         };
         diff.macros = names(&keys(&old), &keys(&new));
         diff.lists = lists(&old, &new);
@@ -185,7 +183,7 @@ fn names<T: PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> 
     }
 }
 
-fn lists(old: &Outline, new: &Outline) -> Vec<ListChange> {
+fn lists(old: &Definitions, new: &Definitions) -> Vec<ListChange> {
     let without = |these: &[String], those: &[String]| -> Vec<String> {
         these.iter().filter(|item| !those.contains(item)).cloned().collect()
     };
@@ -198,29 +196,30 @@ fn lists(old: &Outline, new: &Outline) -> Vec<ListChange> {
     new.lists.iter().filter_map(change).collect()
 }
 
-fn rules(old: &Outline, new: &Outline) -> Vec<RuleChange> {
-    let logic = Logic::new(old, new);
-    let named = |outline: &'_ Outline| -> HashMap<String, usize> {
-        outline.rules.iter().enumerate().map(|(i, rule)| (rule.name.clone(), i)).collect()
+fn rules(old: &Definitions, new: &Definitions) -> Vec<RuleChange> {
+    let prover = Prover::new(old, new);
+    let named = |file: &'_ Definitions| -> HashMap<String, usize> {
+        file.rules.iter().enumerate().map(|(i, rule)| (rule.name.clone(), i)).collect()
     };
     let (old_names, new_names) = (named(old), named(new));
     let mut changes = Vec::new();
     for rule in &new.rules {
         let before = old_names.get(&rule.name).and_then(|i| old.rules.get(*i));
-        changes.extend(before.and_then(|before| changed(&logic, before, rule)));
+        changes.extend(before.and_then(|before| changed(&prover, before, rule)));
     }
-    let removed: Vec<&RuleOutline> = old.rules.iter().filter(|r| !new_names.contains_key(&r.name)).collect();
-    let mut added: Vec<&RuleOutline> =
+    let removed: Vec<&RuleDefinition> =
+        old.rules.iter().filter(|r| !new_names.contains_key(&r.name)).collect();
+    let mut added: Vec<&RuleDefinition> =
         new.rules.iter().filter(|r| !old_names.contains_key(&r.name)).collect();
     // what went and came with the same condition was renamed; of several, those whose names end most alike
-    let mut by_digest: HashMap<u64, Vec<&RuleOutline>> = HashMap::new();
+    let mut by_digest: HashMap<u64, Vec<&RuleDefinition>> = HashMap::new();
     for rule in &added {
         if let Some(condition) = &rule.condition {
-            by_digest.entry(logic.side(Which::New).digest(condition)).or_default().push(rule);
+            by_digest.entry(prover.digest(condition, Which::New)).or_default().push(rule);
         }
     }
     for rule in removed {
-        let same = rule.condition.as_ref().map(|c| logic.side(Which::Old).digest(c));
+        let same = rule.condition.as_ref().map(|c| prover.digest(c, Which::Old));
         let candidates = same.and_then(|digest| by_digest.get_mut(&digest));
         let best = candidates.and_then(|all| {
             let index = (0..all.len())
@@ -240,7 +239,7 @@ fn rules(old: &Outline, new: &Outline) -> Vec<RuleChange> {
         match best {
             Some(renamed) => {
                 added.retain(|r| r.name != renamed.name);
-                let mut change = changed(&logic, rule, renamed).unwrap_or_else(|| plain(Change::Renamed));
+                let mut change = changed(&prover, rule, renamed).unwrap_or_else(|| plain(Change::Renamed));
                 change.change = Change::Renamed;
                 change.rule.clone_from(&rule.name);
                 change.renamed_to = Some(renamed.name.clone());
@@ -268,7 +267,7 @@ fn alike(left: &str, right: &str) -> usize {
 }
 
 /// What is not the same in two versions of a rule.
-fn changed<'a>(logic: &Logic<'a>, old: &'a RuleOutline, new: &'a RuleOutline) -> Option<RuleChange> {
+fn changed<'a>(prover: &Prover<'a>, old: &'a RuleDefinition, new: &'a RuleDefinition) -> Option<RuleChange> {
     let mut other: Vec<String> = Vec::new();
     for (what, same) in [
         ("source", old.source == new.source),
@@ -288,7 +287,7 @@ fn changed<'a>(logic: &Logic<'a>, old: &'a RuleOutline, new: &'a RuleOutline) ->
         rule: new.name.clone(),
         change: Change::Changed,
         renamed_to: None,
-        matches: matches(logic, old, new),
+        matches: matches(prover, old, new),
         priority,
         enabled: (old.enabled != new.enabled).then_some(new.enabled),
         other,
@@ -301,16 +300,16 @@ fn changed<'a>(logic: &Logic<'a>, old: &'a RuleOutline, new: &'a RuleOutline) ->
 }
 
 /// Which events the new condition matches; nothing where both come to the same at sight.
-fn matches<'a>(logic: &Logic<'a>, old: &'a RuleOutline, new: &'a RuleOutline) -> Option<Matches> {
+fn matches<'a>(prover: &Prover<'a>, old: &'a RuleDefinition, new: &'a RuleDefinition) -> Option<Matches> {
     let (Some(before), Some(after)) = (&old.condition, &new.condition) else { return Some(Matches::Other) };
     if old.source != new.source {
         return Some(Matches::Other);
     }
-    if logic.side(Which::Old).digest(before) == logic.side(Which::New).digest(after) {
+    if prover.digest(before, Which::Old) == prover.digest(after, Which::New) {
         return None;
     }
     let (before, after) = ((before, Which::Old), (after, Which::New));
-    Some(match (logic.implies(before, after), logic.implies(after, before)) {
+    Some(match (prover.implies(before, after), prover.implies(after, before)) {
         (true, true) => Matches::Same,
         (true, false) => Matches::More,
         (false, true) => Matches::Fewer,
@@ -320,17 +319,17 @@ fn matches<'a>(logic: &Logic<'a>, old: &'a RuleOutline, new: &'a RuleOutline) ->
 
 fn tuning_losses(
     diff: &Diff,
-    old: &Outline,
-    new: &Outline,
+    old: &Definitions,
+    new: &Definitions,
     new_text: &str,
     tuning: &[Tuning<'_>],
 ) -> Vec<TuningLoss> {
     let mut losses = Vec::new();
     let mut lost_places: HashSet<(String, usize)> = HashSet::new();
-    let has = |outline: &Outline, kind: &str, name: &str| match kind {
-        "rule" => outline.rules.iter().any(|r| r.name == name),
-        "macro" => outline.macros.contains_key(name),
-        _ => outline.lists.contains_key(name),
+    let has = |file: &Definitions, kind: &str, name: &str| match kind {
+        "rule" => file.rules.iter().any(|r| r.name == name),
+        "macro" => file.macros.contains_key(name),
+        _ => file.lists.contains_key(name),
     };
     let mut defined: BTreeSet<(&'static str, String)> = BTreeSet::new();
     for file in tuning {
