@@ -371,10 +371,12 @@ fn as_nobody(folder: &Path, args: &[&str]) -> Option<(Option<i32>, String)> {
             eprintln!("SKIPPED: permissions do not bind root, and there is no setpriv");
             return None;
         }
-        // where nobody may run it
+        // where nobody may run it; another process copies it, since a child that another test starts in this moment
+        // would inherit the open copy, and what is open for writing cannot be run
         let copy = folder.join("psp2falco");
-        fs::copy(env!("CARGO_BIN_EXE_psp2falco"), &copy).unwrap();
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        let copied =
+            Command::new("install").args(["-m", "755", env!("CARGO_BIN_EXE_psp2falco")]).arg(&copy).status();
+        assert!(copied.unwrap().success());
         let mut command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy);
         command
