@@ -164,7 +164,7 @@ fn caught(mut command: impl FnMut() -> Command, out: &Path, signals: &mut Signal
 }
 
 /// Does this process, and so what it starts, ignore a signal? Where the system does not tell, no.
-fn ignored(signal: i32) -> bool {
+pub fn ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();

@@ -19,6 +19,7 @@ use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use tempfile::TempDir;
 
+use crate::faults::ignored;
 use crate::snapshot::root;
 
 const WIDTH: u16 = 80;
@@ -47,7 +48,13 @@ impl Session {
     fn start(folder: &Path, args: &[&str], with: impl FnOnce(Command) -> Command) -> Self {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(24, WIDTH)).unwrap();
-        let command = Command::new(env!("CARGO_BIN_EXE_psp2falco"))
+        let program = env!("CARGO_BIN_EXE_psp2falco");
+        // the shell of a terminal leaves Ctrl-C as it is, whatever this test was told to ignore (in the background)
+        let command = match ignored(2) {
+            true => Command::new("env").args(["--default-signal=INT", program]),
+            false => Command::new(program),
+        };
+        let command = command
             .args(args)
             .current_dir(folder)
             .env("TERM", "xterm-256color")
