@@ -3,7 +3,6 @@
 //! `read` brings policies in, `psp` knows what they meant to the API server, `restrictions` and `render` turn
 //! them into rules, the crate `falco-rules` knows what Falco makes of those rules, and `write` puts them in place.
 
-pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash as _, Hasher};
 use std::rc::Rc;
 
+use psp_admission::access::{self, Access, Request};
 use psp_admission::pod::{List, Pod};
 use psp_admission::scope::{IMAGES, NAMESPACES};
 use psp_admission::{Field, Judgement, May, Policy, changes_under_all, choose, judge};
 use serde_json::Value;
 
-use crate::access::{self, Access, Request};
 use crate::psp::validity::{self, unusable};
 use crate::read::Inventory;
 use crate::render::{Options, in_scope, in_scope_of_all};

@@ -1,6 +1,7 @@
 //! Who may use which policy, by the objects of an inventory; and what is to be said of these objects.
 
-use crate::access::{Access, Doubt, Given, Note};
+use psp_admission::access::{Access, Doubt, Given, Note};
+
 use crate::problem::{Problem, quote};
 use crate::read::Inventory;
 

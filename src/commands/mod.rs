@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Parser as _;
+use psp_admission::access::Access;
 
-use crate::access::Access;
 use crate::cli::{self, AuditObject, Cli, Command, Input, Output, Rules, Wrapper};
 use crate::config::Config;
 use crate::console::Console;

@@ -22,11 +22,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use memchr::memmem;
+use psp_admission::access::Access;
 use psp_admission::sysctl::SAFE;
 use psp_admission::{Field, Policy};
 use serde_json::{Map, Value, json};
 
-use crate::access::Access;
 use crate::problem::Place;
 use crate::psp::validity::unusable;
 use crate::read::Located;

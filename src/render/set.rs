@@ -8,12 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use psp_admission::Field;
+use psp_admission::access::{Access, Grants};
 use serde_json::{Value, json};
 
 use super::block::{ADMITTED, Block, ID};
 use super::usable::{Usable, usable};
 use super::{AuditObject, insert};
-use crate::access::{Access, Grants};
 
 /// The macro of who may use every policy.
 const EVERY: &str = "psps_any_usable";

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use psp_admission::access::{ACCOUNTS, AUTHENTICATED, Access, Grants, Subjects, account, accounts_of};
 use psp_admission::{Policy, union};
 
 use super::macro_name;
-use crate::access::{ACCOUNTS, AUTHENTICATED, Access, Grants, Subjects, account, accounts_of};
 use crate::psp::validity::unusable;
 use crate::read::Located;
 

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use falco_rules::MAX_LITERAL;
+use psp_admission::access::{self, ACCOUNTS, AUTHENTICATED, Grants, Subjects};
 
 use super::helpers::quote;
 use super::pattern;
-use crate::access::{self, ACCOUNTS, AUTHENTICATED, Grants, Subjects};
 use crate::problem::is_plain;
 
 /// Longest set of names that stands in a condition; a longer one becomes a list.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use psp_admission::access::Access;
 use psp_admission::{Policy, alerts_beyond};
 use serde::{Deserialize, Serialize};
 
 use super::counted;
-use crate::access::Access;
 use crate::psp::validity::unusable;
 use crate::read::Inventory;
 

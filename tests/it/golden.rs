@@ -45,7 +45,7 @@ fn expected() -> PathBuf {
 /// a whole cluster in `cluster`, those with RBAC in `rbac`.
 fn expected_files() -> Vec<PathBuf> {
     let other = |path: &PathBuf| {
-        ["cluster", "help", "init", "rbac", "report", "repositories"]
+        ["cluster", "evidence", "help", "init", "rbac", "report", "repositories"]
             .iter()
             .any(|folder| path.starts_with(folder))
     };

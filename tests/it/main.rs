@@ -10,6 +10,7 @@ mod common;
 mod engine_probes;
 mod errors;
 mod errors_scan;
+mod evidence;
 mod exact;
 mod falco_properties;
 mod faults;

@@ -16,10 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use falco_rules::{self as falco, Event, RuleSet};
+use psp_admission::access::{self, Access, Request};
 use psp_admission::{
-    Field, Fields, Judgement, May, Pod, Policy, Verdict, alerts_beyond, changes_under_all, decide, judge,
+    Admission, Bundle, Field, Fields, Judgement, May, Overall, Pod, Policy, Verdict, alerts_beyond,
+    changes_under_all, decide, judge,
 };
-use psp2falco::access::{self, Access, Request};
 use psp2falco::rbac;
 use psp2falco::read::{self, Inventory};
 use psp2falco::render::{Options, audit_rules};
@@ -68,6 +69,44 @@ fn a_policy_for_all_that_restricts_nothing_has_no_rules() {
         let text = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         rules(&read::read_text("cluster.json", &text, &read::Options::default()).unwrap());
     }
+}
+
+/// The alerts that admission by the bundle of an inventory stands for, whatever the order of an event's keys.
+fn by_bundle(admission: &Admission, event: &Value) -> BTreeSet<String> {
+    let [outcome, of_sorted] = [event.to_string(), crate::common::sorted(event).to_string()]
+        .map(|text| admission.judge(text.as_bytes()).unwrap_or_else(|| panic!("no pod: {text}")));
+    assert_eq!(outcome, of_sorted);
+    let mut alerts = BTreeSet::new();
+    for (found, what) in [(&outcome.violations, "Violation"), (&outcome.lost_defaults, "Lost Default")] {
+        for (policy, fields) in found {
+            alerts.extend(fields.iter().map(|f| format!("PSP {} {what} ({f})", policy.name)));
+        }
+    }
+    let verdict = match outcome.verdict {
+        Overall::Unusable => {
+            alerts.insert("PSP No Usable Policy".to_owned());
+            Overall::Unusable
+        }
+        _ if alerts.iter().any(|alert| alert.contains(" Violation (")) => Overall::Refused,
+        _ if !alerts.is_empty() => Overall::Corrected,
+        _ => Overall::Allowed,
+    };
+    assert_eq!(outcome.verdict, verdict);
+    alerts
+}
+
+/// The bundle of an inventory, as it is read again from its text.
+fn bundle(inventory: &Inventory, access: &Access) -> Bundle {
+    let policies = inventory.policies.iter().map(|located| &located.policy);
+    let bundle = Bundle {
+        policies: policies.map(|policy| (policy.name.clone(), policy.clone())).collect(),
+        access: Some(access.clone()),
+        ..Bundle::default()
+    };
+    let (text, digest) = bundle.to_text();
+    let read = Bundle::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(read.to_text(), (text, digest));
+    read
 }
 
 fn alerts(rules: &RuleSet, line: &str) -> BTreeSet<String> {
@@ -452,6 +491,7 @@ fn rules_for_a_set_and_admission_agree() {
         let Some(access) = rbac::access(&inventory, None) else { panic!("roles and bindings were given") };
         assert_eq!(access.whole, whole);
         let (text, set) = rules(&inventory);
+        let admission = Admission::new(bundle(&inventory, &access));
         for _ in 0..60 {
             let mut event: Value = serde_json::from_str(random.pick::<&String>(&lines)).unwrap();
             let namespace = if random.one_in(2) { "a" } else { *random.pick(&NAMESPACES) };
@@ -483,6 +523,7 @@ fn rules_for_a_set_and_admission_agree() {
             }
             let wanted = wanted(&inventory, &access, &event);
             assert_eq!(alerts(&set, &event.to_string()), wanted, "{}\n{text}", told());
+            assert_eq!(by_bundle(&admission, &event), wanted, "{}", told());
             let kind = ["Violation", "Lost Default", "No Usable"];
             let kind = kind.into_iter().find(|k| wanted.iter().any(|a| a.contains(k))).unwrap_or("silence");
             *kinds.entry((whole, kind)).or_default() += 1;

@@ -11,11 +11,7 @@
 //! it had no say: no policy that the requester certainly may use admits the pod, or comes first with its corrections.
 //! Where every policy is `Perhaps`, each stands alone; where none is, this is admission itself.
 
-use serde::Deserialize as _;
-use serde_json::Value;
-
 use crate::fields::{Field, Fields};
-use crate::lenient::{Lenient, Object as _, Read, Text, object};
 use crate::pod::Pod;
 use crate::policy::Policy;
 
@@ -74,7 +70,7 @@ pub struct Decision<'p> {
 
 /// Decides over a pod. `policies` are those that its requester may use, in the order of their names; those
 /// that admission could make nothing of ([`Policy::unusable`]) are left out here. `changed` says whether every policy
-/// changes the pod ([`changes_under_all`]).
+/// changes the pod ([`changes_under_all`](crate::changes_under_all)).
 pub fn decide<'p>(
     policies: impl IntoIterator<Item = (&'p Policy, May)>,
     pod: &Pod<'_>,
@@ -115,49 +111,4 @@ pub fn choose<'p>(
         admitted_before |= admits(&one);
     }
     decision
-}
-
-/// Does every policy change this pod (`v1.Pod`, as the client sent it), whatever the policy says? A pod-level seccomp
-/// profile without its annotation got the annotation from each, so that none admitted the pod unchanged
-/// (`podsecuritypolicy/seccomp/strategy.go`).
-pub fn changes_under_all(request: &Value) -> bool {
-    Read::<Request>::deserialize(request).is_ok_and(|Read(request)| request.changed)
-}
-
-/// What of a pod as the client sent it counts beside the pod as stored.
-#[derive(Debug, Default)]
-pub(crate) struct Request {
-    /// Does every policy change the pod?
-    pub(crate) changed: bool,
-}
-
-object! {
-    struct RequestObject<'a> {
-        metadata: Option<RequestMetadata<'a>> = "metadata",
-        spec: Option<RequestSpec<'a>> = "spec",
-    }
-    struct RequestMetadata<'a> {
-        annotations: Option<RequestAnnotations<'a>> = "annotations",
-    }
-    struct RequestAnnotations<'a> {
-        seccomp: Option<Text<'a>> = "seccomp.security.alpha.kubernetes.io/pod",
-    }
-    struct RequestSpec<'a> {
-        security: Option<RequestSecurity<'a>> = "securityContext",
-    }
-    struct RequestSecurity<'a> {
-        seccomp: Option<RequestProfile<'a>> = "seccompProfile",
-    }
-    struct RequestProfile<'a> {
-        type_: Option<Text<'a>> = "type",
-    }
-}
-
-impl<'de> Lenient<'de> for Request {
-    fn of_object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        let request = RequestObject::read(object)?;
-        let annotation = request.metadata.and_then(|metadata| metadata.annotations?.seccomp);
-        let profile = request.spec.and_then(|spec| spec.security?.seccomp);
-        Ok(Self { changed: profile.is_some() && annotation.is_none_or(|name| name.is_empty()) })
-    }
 }

@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod access;
+pub mod admission;
+pub mod bundle;
 mod compare;
 pub mod decision;
+pub mod event;
 pub mod fields;
 mod lenient;
 pub mod pod;
@@ -14,10 +18,14 @@ pub mod sysctl;
 pub mod text;
 mod union;
 
+pub use access::Access;
+pub use admission::{Admission, Outcome, Overall};
+pub use bundle::{Bundle, BundleError};
 pub use compare::alerts_beyond;
-pub use decision::{Decision, Judgement, May, Verdict, changes_under_all, choose, decide, judge};
+pub use decision::{Decision, Judgement, May, Verdict, choose, decide, judge};
+pub use event::{AuditObject, PodEvent};
 pub use fields::{Field, Fields};
-pub use pod::Pod;
+pub use pod::{Pod, changes_under_all};
 pub use policy::Policy;
 pub use profiles::Profiles;
 pub use reason::{Reason, evidence};

@@ -1,11 +1,14 @@
 //! A pod as admission sees it: what of its JSON (`v1.Pod`) counts, whichever release wrote it, and nothing else.
 
-use serde::de::MapAccess;
+use serde::Deserialize as _;
+use serde::de::{IgnoredAny, MapAccess};
 use serde_json::Value;
 
 use crate::lenient::{Key, Lenient, Object, Read, Text, object};
 use crate::reason::Place;
 
+/// Annotation that names a pod's seccomp profile, read up to Kubernetes 1.26.
+const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
 /// Prefix of the annotation that names a container's AppArmor profile; the container's name follows.
 const APPARMOR_CONTAINER: &str = "container.apparmor.security.beta.kubernetes.io/";
 
@@ -98,6 +101,8 @@ pub struct Container<'a> {
     pub list: List,
     /// Its name; no verdict depends on it.
     pub name: Text<'a>,
+    /// Its image; no verdict depends on it.
+    pub image: Text<'a>,
     /// What it says of what a pod can say, too.
     pub security: Security<'a>,
     /// `securityContext.privileged`.
@@ -134,15 +139,17 @@ pub struct Volume<'a> {
 impl<'a> Pod<'a> {
     /// What counts of `value`, a `v1.Pod` object.
     pub fn new(value: &'a Value) -> Self {
-        // what is read leniently is never refused
-        serde::Deserialize::deserialize(value).map(|Read(pod)| pod).unwrap_or_default()
+        read(value)
     }
 
-    /// The pod without the names that tell apart pods which are otherwise alike. It is judged as the pod itself; only
-    /// evidence misses the names.
+    /// The pod without the names and images that tell apart pods which are otherwise alike. It is judged as the pod
+    /// itself; only evidence misses the names.
     #[must_use]
     pub fn without_names(mut self) -> Self {
-        self.containers.iter_mut().for_each(|container| container.name = Text::default());
+        for container in &mut self.containers {
+            container.name = Text::default();
+            container.image = Text::default();
+        }
         self.volumes.iter_mut().for_each(|volume| volume.name = Text::default());
         self
     }
@@ -166,6 +173,87 @@ impl Container<'_> {
     }
 }
 
+/// Reads a value leniently: what is so read is never refused.
+fn read<'a, T: Lenient<'a>>(value: &'a Value) -> T {
+    Read::deserialize(value).map(|Read(read)| read).unwrap_or_default()
+}
+
+/// Does every policy change this pod (`v1.Pod`, as the client sent it), whatever the policy says? A pod-level seccomp
+/// profile without its annotation got the annotation from each, so that none admitted the pod unchanged
+/// (`podsecuritypolicy/seccomp/strategy.go`).
+pub fn changes_under_all(request: &Value) -> bool {
+    read::<SentPod>(request).changes_under_all
+}
+
+/// What counts of a pod as the client sent it, beside the pod as stored.
+#[derive(Debug, Default)]
+pub(crate) struct SentPod {
+    pub(crate) changes_under_all: bool,
+}
+
+/// A pod as an audit event holds it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredPod<'a> {
+    /// What admission reads of it.
+    pub pod: Pod<'a>,
+    /// `metadata.namespace`.
+    pub namespace: Text<'a>,
+    /// `spec.serviceAccountName`, `default` when unset.
+    pub service_account: Text<'a>,
+    /// Does every policy change the pod ([`changes_under_all`])?
+    pub(crate) changes_under_all: bool,
+}
+
+/// An object of an audit event: a pod, or what there is instead.
+#[derive(Debug, Default)]
+pub(crate) struct EventObject<'a> {
+    pub(crate) pod: Option<StoredPod<'a>>,
+    /// It is a `Status`: the answer to a request that has failed.
+    pub(crate) is_status: bool,
+}
+
+impl<'de> Lenient<'de> for EventObject<'de> {
+    fn of_object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+        let mut pod = PodObject::read(object)?;
+        let is_status = pod.kind.as_deref() == Some("Status");
+        let Some(spec) = &mut pod.spec else { return Ok(Self { pod: None, is_status }) };
+        let service_account = spec.service_account.take().filter(|name| !name.is_empty());
+        let namespace = pod.metadata.as_mut().and_then(|metadata| metadata.namespace.take());
+        let annotation = pod.metadata.as_ref().and_then(|metadata| metadata.annotations.seccomp.as_ref());
+        let profile = spec.security.as_ref().and_then(|security| security.seccomp.as_ref());
+        let changes_under_all = profile.is_some() && annotation.is_none();
+        let pod = StoredPod {
+            namespace: namespace.unwrap_or_default(),
+            service_account: service_account.unwrap_or("default".into()),
+            changes_under_all,
+            pod: Pod::from(pod),
+        };
+        Ok(Self { pod: Some(pod), is_status })
+    }
+}
+
+impl<'de> Lenient<'de> for SentPod {
+    fn of_object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+        let sent = SentObject::read(object)?;
+        let annotation = sent.metadata.and_then(|metadata| metadata.annotations.seccomp);
+        let profile = sent.spec.and_then(|spec| spec.security?.seccomp);
+        Ok(Self { changes_under_all: profile.is_some() && annotation.is_none() })
+    }
+}
+
+object! {
+    struct SentObject<'a> {
+        metadata: Option<MetadataObject<'a>> = "metadata",
+        spec: Option<SentSpec<'a>> = "spec",
+    }
+    struct SentSpec<'a> {
+        security: Option<SentSecurity<'a>> = "securityContext",
+    }
+    struct SentSecurity<'a> {
+        seccomp: Option<ProfileObject<'a>> = "seccompProfile",
+    }
+}
+
 impl<'de> Lenient<'de> for Pod<'de> {
     fn of_object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
         PodObject::read(object).map(Pod::from)
@@ -174,17 +262,20 @@ impl<'de> Lenient<'de> for Pod<'de> {
 
 object! {
     struct PodObject<'a> {
+        kind: Option<Text<'a>> = "kind",
         metadata: Option<MetadataObject<'a>> = "metadata",
         spec: Option<SpecObject<'a>> = "spec",
     }
     struct MetadataObject<'a> {
-        apparmor: ProfilesByContainer<'a> = "annotations",
+        namespace: Option<Text<'a>> = "namespace",
+        annotations: Annotations<'a> = "annotations",
     }
     struct SpecObject<'a> {
         host_network: Option<bool> = "hostNetwork",
         host_pid: Option<bool> = "hostPID",
         host_ipc: Option<bool> = "hostIPC",
         runtime_class: Option<Text<'a>> = "runtimeClassName",
+        service_account: Option<Text<'a>> = "serviceAccountName",
         security: Option<SecurityObject<'a>> = "securityContext",
         init: Vec<Option<ContainerObject<'a>>> = "initContainers",
         regular: Vec<Option<ContainerObject<'a>>> = "containers",
@@ -233,6 +324,7 @@ object! {
     }
     struct ContainerObject<'a> {
         name: Option<Text<'a>> = "name",
+        image: Option<Text<'a>> = "image",
         security: Option<SecurityObject<'a>> = "securityContext",
         ports: Vec<Option<PortObject<'a>>> = "ports",
         mounts: Vec<Option<MountObject<'a>>> = "volumeMounts",
@@ -271,30 +363,40 @@ object! {
     }
 }
 
-/// The AppArmor profiles that annotations name, by container.
+/// The annotations that name profiles.
 #[derive(Debug, Default)]
-struct ProfilesByContainer<'a>(Vec<(Text<'a>, Text<'a>)>);
+struct Annotations<'a> {
+    seccomp: Option<Text<'a>>,
+    /// By container.
+    apparmor: Vec<(Text<'a>, Text<'a>)>,
+}
 
-impl<'de> Lenient<'de> for ProfilesByContainer<'de> {
+impl<'de> Lenient<'de> for Annotations<'de> {
     fn of_object<A: MapAccess<'de>>(mut object: A) -> Result<Self, A::Error> {
-        let mut profiles = Vec::new();
+        let mut annotations = Self::default();
         while let Some(Key(key)) = object.next_key()? {
-            let Some(container) = after_prefix(key, APPARMOR_CONTAINER) else {
-                object.next_value::<serde::de::IgnoredAny>()?;
-                continue;
-            };
-            if let Some(profile) = object.next_value::<Read<Option<Text<'de>>>>()?.0.filter(|p| !p.is_empty())
-            {
-                profiles.push((container, profile));
+            if key == SECCOMP_POD {
+                annotations.seccomp = profile_named(&mut object)?;
+            } else if let Some(container) = after_prefix(key, APPARMOR_CONTAINER) {
+                let profile = profile_named(&mut object)?;
+                annotations.apparmor.extend(profile.map(|profile| (container, profile)));
+            } else {
+                object.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Self(profiles))
+        Ok(annotations)
     }
 }
 
-impl<'a> ProfilesByContainer<'a> {
-    fn of(&self, container: &str) -> Option<Text<'a>> {
-        self.0.iter().rev().find(|(name, _)| name == container).map(|(_, profile)| profile.clone())
+/// The profile that an annotation names; an empty name is none.
+fn profile_named<'de, A: MapAccess<'de>>(annotations: &mut A) -> Result<Option<Text<'de>>, A::Error> {
+    let Read(name): Read<Option<Text<'de>>> = annotations.next_value()?;
+    Ok(name.filter(|name| !name.is_empty()))
+}
+
+impl<'a> Annotations<'a> {
+    fn apparmor(&self, container: &str) -> Option<Text<'a>> {
+        self.apparmor.iter().rev().find(|(name, _)| name == container).map(|(_, profile)| profile.clone())
     }
 }
 
@@ -331,7 +433,7 @@ impl<'de> Lenient<'de> for VolumeObject<'de> {
 impl<'a> From<PodObject<'a>> for Pod<'a> {
     fn from(pod: PodObject<'a>) -> Self {
         let spec = pod.spec.unwrap_or_default();
-        let annotated = pod.metadata.map(|metadata| metadata.apparmor).unwrap_or_default();
+        let annotated = pod.metadata.map(|metadata| metadata.annotations).unwrap_or_default();
         let security = spec.security.unwrap_or_default();
         let volumes: Vec<Volume<'a>> = spec.volumes.into_iter().map(Volume::from).collect();
         let lists =
@@ -358,7 +460,7 @@ impl<'a> From<PodObject<'a>> for Pod<'a> {
 }
 
 impl<'a> Pod<'a> {
-    fn add(&mut self, list: List, container: ContainerObject<'a>, annotated: &ProfilesByContainer<'a>) {
+    fn add(&mut self, list: List, container: ContainerObject<'a>, annotated: &Annotations<'a>) {
         let position = self.containers.len();
         for volume in self.volumes.iter_mut().filter(|volume| volume.source.as_deref() == Some("hostPath")) {
             let writes = |mount: &MountObject<'_>| {
@@ -390,10 +492,11 @@ impl<'a> Pod<'a> {
                 .collect(),
             security: Security::from(own),
             name,
+            image: container.image.unwrap_or_default(),
         };
         // the fields, the container's and the pod's, come before the annotation
         if container.security.apparmor.is_none() && self.security.apparmor.is_none() {
-            container.security.apparmor = annotated.of(&container.name);
+            container.security.apparmor = annotated.apparmor(&container.name);
         }
         self.containers.push(container);
     }

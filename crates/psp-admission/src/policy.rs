@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::ser::SerializeMap as _;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::fields::Field;
@@ -83,16 +83,23 @@ impl Policy {
     }
 }
 
-impl Serialize for Policy {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+impl Policy {
+    /// Writes what a policy is made of into a map.
+    pub(crate) fn serialize_entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("name", &self.name)?;
         let annotations: BTreeMap<&str, &String> =
             ANNOTATIONS.into_iter().filter_map(|key| Some((key, self.annotations.get(key)?))).collect();
         if !annotations.is_empty() {
             map.serialize_entry("annotations", &annotations)?;
         }
-        map.serialize_entry("spec", &self.spec)?;
+        map.serialize_entry("spec", &self.spec)
+    }
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.serialize_entries(&mut map)?;
         map.end()
     }
 }

@@ -94,6 +94,19 @@ fn case(line: &str) -> Case {
     }
 }
 
+/// A value with all keys sorted, as log shippers write it that keep objects in maps.
+pub fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
 /// The recordings' name for a field: two groups stand for several fields of the API.
 pub fn group(field: &str) -> String {
     match field {

@@ -16,16 +16,24 @@
 //! is given when it is applied. Such a RoleBinding counts in any namespace here, and its own service accounts count in
 //! the namespace of each pod.
 
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use psp_admission::May;
 use serde_json::Value;
+
+use crate::decision::May;
+pub(crate) use index::Index;
 
 /// The group that the API server asks no permission of.
 pub const MASTERS: &str = "system:masters";
 /// The group of everybody who is known.
 pub const AUTHENTICATED: &str = "system:authenticated";
+/// The user that nobody is known by.
+pub const ANONYMOUS: &str = "system:anonymous";
+/// The group of that user.
+pub const UNAUTHENTICATED: &str = "system:unauthenticated";
 /// The group of all service accounts.
 pub const ACCOUNTS: &str = "system:serviceaccounts";
 /// What the name of a service account's user begins with; namespace, `:` and name follow.
@@ -195,6 +203,11 @@ impl Access {
             }
         }
         (access.roles > 0 && access.bindings > 0).then_some(access)
+    }
+
+    /// Who may use every policy, and who may use which, as it is known.
+    pub(crate) fn of_grants(whole: bool, every: Grants, policies: BTreeMap<String, Grants>) -> Self {
+        Self { every, policies, whole, ..Self::default() }
     }
 
     /// Takes in a binding; `own` is its namespace, if it is a RoleBinding.
