@@ -5,16 +5,17 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use psp2falco::read::{Options, read_text};
 use psp_admission::reason::LONGEST_EVIDENCE;
 use psp_admission::text::is_plain;
 use psp_admission::{Admission, AuditObject, Bundle};
+use psp2falco::read::{Options, read_text};
 use serde_json::Value;
 
 static ADMISSIONS: LazyLock<Vec<Admission>> = LazyLock::new(|| {
     let policies = include_str!("../../fixtures/psp/policies/every-field.yaml");
     let inventory = read_text("policies.yaml", policies, &Options::default()).unwrap_or_default();
-    let policies = inventory.policies.into_iter().map(|located| (located.policy.name.clone(), located.policy));
+    let policies =
+        inventory.policies.into_iter().map(|located| (located.policy.name.clone(), located.policy));
     let bundle = Bundle { policies: policies.collect(), ..Bundle::default() };
     let of_request = Bundle { object: AuditObject::Request, ..bundle.clone() };
     [bundle, of_request].into_iter().map(Admission::new).collect()
@@ -38,7 +39,10 @@ fuzz_target!(|bytes: &[u8]| {
             for (policy, fields) in outcome.violations.iter().chain(&outcome.lost_defaults) {
                 for field in fields.iter() {
                     let evidence = admission.evidence(bytes, &policy.name, field).unwrap_or_default();
-                    assert!(!evidence.is_empty() && evidence.chars().count() <= LONGEST_EVIDENCE, "{evidence}");
+                    assert!(
+                        !evidence.is_empty() && evidence.chars().count() <= LONGEST_EVIDENCE,
+                        "{evidence}"
+                    );
                     assert!(evidence.chars().all(is_plain), "{evidence}");
                 }
             }
