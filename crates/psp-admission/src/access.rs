@@ -16,15 +16,12 @@
 //! is given when it is applied. Such a RoleBinding counts in any namespace here, and its own service accounts count in
 //! the namespace of each pod.
 
-mod index;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::decision::May;
-pub(crate) use index::Index;
 
 /// The group that the API server asks no permission of.
 pub const MASTERS: &str = "system:masters";

@@ -1,10 +1,11 @@
 //! Admission by a [bundle](crate::bundle): what becomes of the pod that an audit event tells of.
 
-use crate::access::{Index, Request};
+use crate::access::Request;
+use crate::access_index::Index;
 use crate::bundle::{Bundle, BundleError};
 use crate::decision::{Decision, Judgement, May, Verdict, choose, judge};
 use crate::event::PodEvent;
-use crate::fields::{Field, Fields};
+use crate::field::{Field, Fields};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::evidence;

@@ -1,6 +1,7 @@
 //! Where one policy asks more of pods than another.
 
-use crate::fields::{Field, Fields, PathAccess, allowed_proc_mounts, host_path_access, levels_equal};
+use crate::field::{Field, Fields};
+use crate::fields::{PathAccess, allowed_proc_mounts, host_path_access, levels_equal};
 use crate::policy::{IdRule, IdStrategy, Policy, Range, SeLinuxOptions, Spec};
 use crate::profiles::Profiles;
 use crate::sysctl::SAFE;
@@ -197,7 +198,7 @@ fn beyond_profiles(own: &Profiles<'_>, its: &Profiles<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::sysctl::matches_any;
-    use crate::union;
+    use crate::union::union;
 
     fn policy(change: impl Fn(&mut Spec)) -> Policy {
         let mut policy = Policy::default();

@@ -11,7 +11,7 @@
 //! it had no say: no policy that the requester certainly may use admits the pod, or comes first with its corrections.
 //! Where every policy is `Perhaps`, each stands alone; where none is, this is admission itself.
 
-use crate::fields::{Field, Fields};
+use crate::field::{Field, Fields};
 use crate::pod::Pod;
 use crate::policy::Policy;
 

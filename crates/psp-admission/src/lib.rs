@@ -1,7 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+#[macro_use]
+mod field;
+
 pub mod access;
+mod access_index;
 pub mod admission;
 pub mod bundle;
 mod compare;
@@ -24,7 +28,7 @@ pub use bundle::{Bundle, BundleError};
 pub use compare::alerts_beyond;
 pub use decision::{Decision, Judgement, May, Verdict, choose, decide, judge};
 pub use event::{AuditObject, PodEvent};
-pub use fields::{Field, Fields};
+pub use field::{Field, Fields, FieldsIter};
 pub use pod::{Pod, changes_under_all};
 pub use policy::Policy;
 pub use profiles::Profiles;

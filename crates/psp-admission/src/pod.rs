@@ -5,7 +5,6 @@ use serde::de::{IgnoredAny, MapAccess};
 use serde_json::Value;
 
 use crate::lenient::{Key, Lenient, Object, Read, Text, object};
-use crate::reason::Place;
 
 /// Annotation that names a pod's seccomp profile, read up to Kubernetes 1.26.
 const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
@@ -92,6 +91,17 @@ impl List {
             Self::Ephemeral => "ephemeralContainers",
         }
     }
+}
+
+/// An object within a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The pod's own `spec`.
+    Pod,
+    /// A container, by its list and name.
+    Container(List, &'a str),
+    /// A volume, by its name.
+    Volume(&'a str),
 }
 
 /// What admission reads of a container.

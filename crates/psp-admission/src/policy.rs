@@ -7,10 +7,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::fields::Field;
-use crate::scope::{IMAGES, NAMESPACES};
+use crate::field::Field;
 
 /// Annotation that lists the seccomp profiles a pod may use, separated by commas; `*` allows any.
 pub const SECCOMP_ALLOWED: &str = "seccomp.security.alpha.kubernetes.io/allowedProfileNames";
@@ -20,6 +19,11 @@ pub const SECCOMP_DEFAULT: &str = "seccomp.security.alpha.kubernetes.io/defaultP
 pub const APPARMOR_ALLOWED: &str = "apparmor.security.beta.kubernetes.io/allowedProfileNames";
 /// Annotation that names the AppArmor profile given to containers that set none.
 pub const APPARMOR_DEFAULT: &str = "apparmor.security.beta.kubernetes.io/defaultProfileName";
+
+/// Annotation that restricts a policy to pods with one of these images (as `falcoctl convert psp` had it).
+pub const IMAGES: &str = "falco-rules-psp-images";
+/// Annotation that restricts a policy to these namespaces (as `falcoctl convert psp` had it).
+pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
 /// The annotations of a policy that mean something, in order.
 pub const ANNOTATIONS: [&str; 6] =
@@ -115,21 +119,21 @@ pub mod shape {
     /// A list of words.
     pub type Names = Vec<String>;
     /// A list of ranges of ports.
-    pub type Ports = Vec<super::Range>;
+    pub type Ports = Vec<crate::policy::Range>;
     /// A strategy over user ids.
-    pub type Users = super::IdStrategy;
+    pub type Users = crate::policy::IdStrategy;
     /// A strategy over group ids.
-    pub type Groups = super::IdStrategy;
+    pub type Groups = crate::policy::IdStrategy;
     /// A strategy over SELinux labels.
-    pub type Labels = super::SeLinux;
+    pub type Labels = crate::policy::SeLinux;
     /// A list of host paths.
-    pub type Paths = Vec<super::HostPath>;
+    pub type Paths = Vec<crate::policy::HostPath>;
     /// A list of FlexVolume drivers, in the API as `{driver: NAME}`.
     pub type FlexDrivers = Vec<String>;
     /// A list of CSI drivers, in the API as `{name: NAME}`.
     pub type CsiDrivers = Vec<String>;
     /// What is said of runtime classes, if anything.
-    pub type Class = Option<super::RuntimeClass>;
+    pub type Class = Option<crate::policy::RuntimeClass>;
 }
 
 /// What a field has that a policy leaves out.
@@ -174,7 +178,7 @@ macro_rules! spec {
     };
 }
 
-crate::with_fields!(spec);
+with_fields!(spec);
 
 /// A range of ids or ports, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -276,29 +280,30 @@ impl IdStrategy {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SeLinux {
     /// `MustRunAs`; false: `RunAsAny`.
-    #[serde(rename = "rule", with = "se_linux_rule")]
+    #[serde(
+        rename = "rule",
+        serialize_with = "write_se_linux_rule",
+        deserialize_with = "read_se_linux_rule"
+    )]
     pub must_run_as: bool,
     /// `seLinuxOptions`; `None` under `MustRunAs` makes the policy unusable.
     #[serde(rename = "seLinuxOptions", default, skip_serializing_if = "Option::is_none")]
     pub options: Option<SeLinuxOptions>,
 }
 
-/// `spec.seLinux.rule` in the API's spelling.
-mod se_linux_rule {
-    use super::IdRule;
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+/// Writes `spec.seLinux.rule` in the API's spelling.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn write_se_linux_rule<S: Serializer>(must_run_as: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    let rule = if *must_run_as { IdRule::MustRunAs } else { IdRule::RunAsAny };
+    rule.serialize(serializer)
+}
 
-    pub(super) fn serialize<S: Serializer>(must_run_as: &bool, serializer: S) -> Result<S::Ok, S::Error> {
-        let rule = if *must_run_as { IdRule::MustRunAs } else { IdRule::RunAsAny };
-        rule.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-        match IdRule::deserialize(deserializer)? {
-            IdRule::MustRunAs => Ok(true),
-            IdRule::RunAsAny => Ok(false),
-            other => Err(D::Error::custom(format_args!("unknown rule {} for seLinux", other.name()))),
-        }
+/// Reads it.
+fn read_se_linux_rule<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match IdRule::deserialize(deserializer)? {
+        IdRule::MustRunAs => Ok(true),
+        IdRule::RunAsAny => Ok(false),
+        other => Err(D::Error::custom(format_args!("unknown rule {} for seLinux", other.name()))),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 
-use crate::pod::List;
+use crate::pod::{List, Place};
 use crate::policy::{HostPath, Range};
 use crate::profiles::Profiles;
 use crate::text::short;
@@ -20,17 +20,6 @@ pub struct Reason<'a> {
     pub found: Found<'a>,
     /// What is wrong with it.
     pub problem: Problem<'a>,
-}
-
-/// An object within a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place<'a> {
-    /// The pod's own `spec`.
-    Pod,
-    /// A container, by its list and name.
-    Container(List, &'a str),
-    /// A volume, by its name.
-    Volume(&'a str),
 }
 
 /// What stands in a pod.
@@ -73,8 +62,8 @@ pub enum Problem<'a> {
     NotProfile(Profiles<'a>),
     /// The policy filled in this.
     Set(Found<'a>),
-    /// The policy filled in these words, joined by colons.
-    SetAll([&'a str; 4]),
+    /// The policy filled in these words, each under its key; empty ones it did not.
+    SetAll([(&'static str, &'a str); 4]),
     /// The policy added it.
     Added,
 }
@@ -145,7 +134,11 @@ impl fmt::Display for Problem<'_> {
                 among(f, "not in", profiles.names().filter(|name| !name.is_empty()))
             }
             Self::Set(value) => write!(f, "; the policy set {value}"),
-            Self::SetAll(words) => write!(f, "; the policy set {}", short(words.join(":"), LONGEST_VALUE)),
+            Self::SetAll(words) => {
+                let set = words.iter().filter(|(_, word)| !word.is_empty());
+                let set: Vec<String> = set.map(|(key, word)| format!("{key}={word}")).collect();
+                write!(f, "; the policy set {}", short(set.join(" "), LONGEST_LIST))
+            }
             Self::Added => f.write_str("; the policy added it"),
         }
     }

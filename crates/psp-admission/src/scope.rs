@@ -2,11 +2,7 @@
 
 use crate::pod::Pod;
 use crate::policy::Policy;
-
-/// Annotation that restricts a policy to pods with one of these images (as `falcoctl convert psp` had it).
-pub const IMAGES: &str = "falco-rules-psp-images";
-/// Annotation that restricts a policy to these namespaces (as `falcoctl convert psp` had it).
-pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
+pub use crate::policy::{IMAGES, NAMESPACES};
 
 /// The names that an annotation of a policy lists: separated by commas, in brackets and quotes or not.
 pub fn listed_in(policy: &Policy, annotation: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What several policies allow together.
 
-use crate::fields::Field;
+use crate::field::Field;
 use crate::policy::Policy;
 
 /// A policy that admits every pod that one of `policies` admits, and as little beyond as one policy can say. What

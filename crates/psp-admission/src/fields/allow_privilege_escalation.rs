@@ -3,7 +3,7 @@
 //! A policy that says false refuses a container with `allowPrivilegeEscalation: true`, and set false where it was
 //! unset. `defaultAllowPrivilegeEscalation` set its own value there.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -3,7 +3,7 @@
 //! What `capabilities.add` names is in `allowedCapabilities` or `defaultAddCapabilities`; `*` allows any. Names compare
 //! exactly: `SYS_ADMIN`, not `CAP_SYS_ADMIN`, and `ALL` is just a name.
 
-use super::{Restriction, joined};
+use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

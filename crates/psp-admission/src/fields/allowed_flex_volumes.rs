@@ -3,10 +3,10 @@
 //! A flexVolume's driver is listed. An absent or empty list allows any; the list counts only where flexVolume is an allowed
 //! type of volume.
 
-use super::{Restriction, allows_volumes, joined_where_allowed};
-use crate::pod::Pod;
+use super::restriction::{Restriction, allows_volumes, joined_where_allowed};
+use crate::pod::{Place, Pod};
 use crate::policy::Policy;
-use crate::reason::{Found, Place, Problem, Reason};
+use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct AllowedFlexVolumes;
 

@@ -4,10 +4,10 @@
 //! `readOnly: true` match, every container mounts the volume read-only. An absent list allows any path; the list
 //! counts only where hostPath is an allowed type of volume.
 
-use super::{Restriction, allows_volumes, joined_where_allowed};
-use crate::pod::Pod;
+use super::restriction::{Restriction, allows_volumes, joined_where_allowed};
+use crate::pod::{Place, Pod};
 use crate::policy::{HostPath, Policy};
-use crate::reason::{Found, Place, Problem, Reason};
+use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct AllowedHostPaths;
 

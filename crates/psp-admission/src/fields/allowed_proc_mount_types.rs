@@ -2,7 +2,7 @@
 //!
 //! A container's `procMount`, unset counting as `Default`, is listed; an absent or empty list allows `Default` only.
 
-use super::{Restriction, joined};
+use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -3,7 +3,7 @@
 //! A pod's sysctl is safe, or matches an entry: exactly, or as a prefix where the entry ends in `*`. What
 //! `forbiddenSysctls` names is refused there.
 
-use super::{Restriction, joined};
+use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -4,7 +4,7 @@
 //! is listed; unset counts as not listed. Without the annotation of the policy any profile may be used. A container
 //! without a profile got the default one, if the policy has one.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::{APPARMOR_ALLOWED, APPARMOR_DEFAULT, Policy};
 use crate::profiles::Profiles;

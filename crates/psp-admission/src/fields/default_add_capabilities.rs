@@ -3,7 +3,7 @@
 //! Admission added each that a container neither adds nor drops itself. The policy allows them, too (see
 //! `allowedCapabilities`).
 
-use super::{Restriction, joined};
+use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -2,7 +2,7 @@
 //!
 //! It is the pod's `allowPrivilegeEscalation` that was filled in; so the policy's field of that name reports it.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::policy::Policy;
 
 pub(super) struct DefaultAllowPrivilegeEscalation;

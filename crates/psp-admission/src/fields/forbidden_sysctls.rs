@@ -3,7 +3,7 @@
 //! A pod's sysctl matches no entry: exactly, or as a prefix where the entry ends in `*`. This comes before what is safe
 //! or allowed.
 
-use super::{Restriction, joined};
+use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -3,7 +3,7 @@
 //! `MustRunAs` and `MayRunAs` refuse a group outside every range; `MustRunAs` set the first range's `min` where none was
 //! set.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -2,7 +2,7 @@
 //!
 //! A policy that says false refuses a pod with `hostPID: true`.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

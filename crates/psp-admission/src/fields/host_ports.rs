@@ -3,7 +3,7 @@
 //! A container's `hostPort` above 0 lies in one of the ranges, both ends included; an absent list allows none. With
 //! `hostNetwork: true` the API server itself copies `containerPort` into `hostPort`.
 
-use super::{Restriction, joined};
+use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -4,10 +4,10 @@
 //! (`windowsOptions.hostProcess: true` of a container or of the pod), which the API of policies could not name, is the
 //! same thing by another name.
 
-use super::Restriction;
-use crate::pod::{Container, Pod};
+use super::restriction::Restriction;
+use crate::pod::{Container, Place, Pod};
 use crate::policy::Policy;
-use crate::reason::{Found, Place, Problem, Reason};
+use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct Privileged;
 

@@ -2,7 +2,7 @@
 //!
 //! A policy that says true refuses a container with `readOnlyRootFilesystem: false`, and set true where it was unset.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -2,7 +2,7 @@
 //!
 //! Admission added each to `capabilities.drop` that was not there, and so refused nothing by it.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

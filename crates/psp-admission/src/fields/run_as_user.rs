@@ -4,7 +4,7 @@
 //! range, and set the first range's `min` where none was set. `MustRunAsNonRoot` refuses user 0 and
 //! `runAsNonRoot: false`, and set `runAsNonRoot: true` where neither was set.
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::{IdRule, Policy};
 use crate::reason::{Found, Problem, Reason};

@@ -4,7 +4,7 @@
 //! `defaultRuntimeClassName`, if the policy has one; else unset is always allowed. A policy without the field restricts
 //! nothing.
 
-use super::{Restriction, joined};
+use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::{Policy, RuntimeClass as Classes};
 use crate::reason::{Found, Problem, Reason};

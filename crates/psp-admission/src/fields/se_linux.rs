@@ -4,10 +4,10 @@
 //! same when their sensitivity is and their categories are the same set. Options that the pod left unset became the
 //! policy's.
 
-use super::Restriction;
-use crate::pod::{Labels, Pod};
+use super::restriction::Restriction;
+use crate::pod::{Labels, Place, Pod};
 use crate::policy::{Policy, SeLinux as Strategy, SeLinuxOptions};
-use crate::reason::{Found, Place, Problem, Reason};
+use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct SeLinux;
 
@@ -35,7 +35,9 @@ impl Restriction for SeLinux {
         let strategy = &policy.spec.se_linux;
         let unset = strategy.must_run_as && pod.security.se_linux.is_none();
         let set = || match &strategy.options {
-            Some(SeLinuxOptions { user, role, type_, level }) => Problem::SetAll([user, role, type_, level]),
+            Some(SeLinuxOptions { user, role, type_, level }) => {
+                Problem::SetAll([("user", user), ("role", role), ("type", type_), ("level", level)])
+            }
             None => Problem::Set(Found::Unset),
         };
         unset.then(|| Reason::of_pod("securityContext.seLinuxOptions", Found::Unset, set())).into_iter()
@@ -66,7 +68,10 @@ fn differences<'a>(
     ]
     .into_iter()
     .filter(|(.., equal)| !equal)
-    .map(|(path, wanted, found, _)| (path, Found::Word(found), Problem::Not(wanted)))
+    .map(|(path, wanted, found, _)| {
+        let found = if found.is_empty() { Found::Unset } else { Found::Word(found) };
+        (path, found, if wanted.is_empty() { Problem::NotAllowed } else { Problem::Not(wanted) })
+    })
 }
 
 /// Are two SELinux levels the same, whatever the order of their categories (`podsecuritypolicy/selinux`)?

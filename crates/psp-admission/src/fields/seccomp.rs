@@ -4,11 +4,11 @@
 //! `runtime/default` each stand for both. Without the annotation no profile may be set at all; with it one must be. A
 //! pod without a profile got the default one, if the policy has one.
 
-use super::Restriction;
-use crate::pod::Pod;
+use super::restriction::Restriction;
+use crate::pod::{Place, Pod};
 use crate::policy::{Policy, SECCOMP_ALLOWED, SECCOMP_DEFAULT};
 use crate::profiles::Profiles;
-use crate::reason::{Found, Place, Problem, Reason};
+use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct Seccomp;
 

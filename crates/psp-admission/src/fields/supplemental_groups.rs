@@ -3,7 +3,7 @@
 //! `MustRunAs` and `MayRunAs` refuse a listed group outside every range. `MustRunAs` set the first range's `min` where
 //! the pod lists none. (It also refused an explicit empty list; the stored object omits it, so it reads as unset.)
 
-use super::Restriction;
+use super::restriction::Restriction;
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};

@@ -3,10 +3,10 @@
 //! A volume's type is listed, or the list has `*`; an absent or empty list allows none. Where `secret` is listed, so is
 //! a projected volume made only of what a service account token volume holds.
 
-use super::{Restriction, joined};
-use crate::pod::{Pod, Volume};
+use super::restriction::{Restriction, joined};
+use crate::pod::{Place, Pod, Volume};
 use crate::policy::Policy;
-use crate::reason::{Found, Place, Problem, Reason};
+use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct Volumes;
 

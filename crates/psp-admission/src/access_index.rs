@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Access, Grants, Request, Subjects, account, account_groups, account_user};
+use crate::access::{Access, Grants, Request, Subjects, account, account_groups, account_user};
 use crate::decision::May;
 
 /// The policies that somebody may use.
