@@ -8,7 +8,7 @@ use crate::problem::Problem;
 use crate::psp::validity::unusable;
 use crate::read::Inventory;
 use crate::render::{Options, Rendered};
-use crate::report::{Fidelity, best};
+use crate::report::{Fidelity, best_detection};
 
 /// The kinds of findings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -69,11 +69,13 @@ pub fn findings(inventory: &Inventory, files: &[Rendered], options: &Options) ->
             add(Kind::Unusable, "", &reason);
         }
         for (field, mapped) in fields {
-            match best(files, &located.policy, *field, mapped, options) {
-                Fidelity::Undetectable(reason) => add(Kind::Undetectable, field.name(), &reason),
-                Fidelity::Approximate(reason) => add(Kind::Approximate, field.name(), reason),
-                Fidelity::Exact | Fidelity::Unrestricted => {}
-            }
+            let detection = best_detection(files, &located.policy, *field, mapped, options);
+            let kind = match detection.fidelity {
+                Fidelity::Undetectable => Kind::Undetectable,
+                Fidelity::Approximate => Kind::Approximate,
+                Fidelity::Exact | Fidelity::Unrestricted => continue,
+            };
+            add(kind, field.name(), detection.reason.as_deref().unwrap_or_default());
         }
     }
     found.extend(inventory.warnings.iter().map(|warning| Finding {

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+mod count;
 pub mod findings;
 pub mod krm;
 pub mod predict;

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub(crate) use psp_admission::text::{is_plain, printable};
+use serde::{Deserialize, Serialize};
 
 /// A place in the input.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Place {
     /// The file as the user named it (`archive/path` within an archive, `stdin` for standard input).
     pub file: String,
@@ -28,7 +29,7 @@ impl fmt::Display for Place {
 /// One error or warning about the input.
 ///
 /// Shown as `policies/web.yaml:12:3: spec.runAsUser.ranges[0]: min 20 is greater than max 10`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The offending node.
     pub place: Place,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::problem::cut;
+use crate::problem::{cut, is_plain};
 
 /// A table: its head is the first row.
 pub struct Table<'a, const N: usize> {
@@ -90,6 +90,18 @@ fn wrapped(words: &str, indent: usize, width: usize, text: &mut String) {
     if !line.is_empty() {
         let _ = writeln!(text, "{:indent$}{}", "", line.trim_end());
     }
+}
+
+/// A table whose rows have `names` columns of names; control characters of manifests do not reach the terminal.
+pub(crate) fn table<const N: usize>(
+    rows: &[[String; N]],
+    names: usize,
+    widest: usize,
+    width: Option<usize>,
+) -> String {
+    let clean = |cell: &String| cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(clean)).collect();
+    Table { rows: &rows, names, numbers: None, widest, indent: 2 }.text(width)
 }
 
 #[cfg(test)]

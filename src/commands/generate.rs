@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 
 use super::{Exit, Made, all, configured, init, layers, make, read_input};
-use crate::cli::{Colour, Generate};
+use crate::cli::{Colour, Generate, Output};
 use crate::config::{Config, SCHEMA};
 use crate::console::Console;
 use crate::findings::{Finding, Kind, findings};
 use crate::read::{Inventory, unreadable};
-use crate::report;
 use crate::report::diff::{Diff, unified};
 use crate::report::{Format, Report, in_colour, visible};
 use crate::write::Batch;
+use crate::{predict, report, wrap};
 
 /// Writes what the configuration asks for, or says what would change.
 pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
@@ -46,7 +46,7 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
     )?;
     let outputs = placed.into_iter().filter_map(|file| Some(File { path: file.path?, text: file.text }));
     let mut outputs: Vec<File<'_>> = outputs.collect();
-    outputs.extend(reports(&inventory, &made, &output.reporting.report, &outputs)?);
+    outputs.extend(reports(&inventory, &made, &output, &outputs)?);
 
     let kinds: Vec<Kind> = config.fail_on.iter().chain(&args.fail_on).copied().collect();
     let mut found = findings(&inventory, &made.files, &made.options);
@@ -89,11 +89,19 @@ fn present(path: &Path) -> Result<Option<String>> {
 fn reports(
     inventory: &Inventory,
     made: &Made,
-    formats: &[Format],
+    output: &Output,
     rules: &[File<'_>],
 ) -> Result<Vec<File<'static>>> {
     let folder = rules.first().and_then(|file| file.path.parent()).unwrap_or(Path::new(""));
-    let report = Report::new(inventory, &made.files, &made.options, None);
+    let formats = &output.reporting.report;
+    if formats.is_empty() {
+        return Ok(Vec::new());
+    }
+    let prediction = made.audit().map(|_| predict::predict(inventory, &made.options));
+    let mut report = Report::new(inventory, &made.files, &made.options, prediction.as_ref(), None);
+    if output.wrapper.format == wrap::Format::Rules {
+        report.name_files(rules.iter().map(|file| Some(file.path.as_path())));
+    }
     let file = |format: &Format| {
         let name = format.file_name()?;
         Some(format.render(&report).map(|text| File { path: folder.join(name), text: text.into() }))

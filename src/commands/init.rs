@@ -8,11 +8,12 @@ use anyhow::{Result, bail};
 use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
-use super::{AUDIT_RULES, Exit, RUNTIME_RULES, all, configured, layers, make, read_input};
+use super::{Exit, all, configured, layers, make, read_input};
 use crate::cli::Generate;
 use crate::config::{Config, FILE, starter};
 use crate::console::Console;
 use crate::read::{Inventory, Object};
+use crate::render::Layer;
 use crate::wrap::Format;
 use crate::write::{Batch, is_ours};
 
@@ -126,7 +127,9 @@ fn lets_use(object: &Object) -> bool {
 /// The names of rules in a folder, with the format of each.
 fn names_of_rules() -> impl Iterator<Item = (Format, String)> {
     let formats = Format::value_variants().iter();
-    formats.flat_map(|format| [AUDIT_RULES, RUNTIME_RULES].map(|rules| (*format, format.file_name(rules))))
+    formats.flat_map(|format| {
+        [Layer::Audit, Layer::Runtime].map(|layer| (*format, format.file_name(layer.file_name())))
+    })
 }
 
 /// The first folder below `base` that has rules from an earlier run, and their format.

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value};
 
-use super::{Exit, chosen, configured, file_name, make, object_of};
+use super::{Exit, chosen, configured, make, object_of};
 use crate::cli::Layer;
 use crate::config::Config;
 use crate::console::Console;
@@ -81,7 +81,7 @@ fn transform(
     let items = list.items();
     for rendered in &made.files {
         let object = object_of(&output.wrapper, rendered.layer, made.files.len());
-        let objects = wrap::objects(config.format, file_name(rendered.layer), &rendered.text, &object);
+        let objects = wrap::objects(config.format, rendered.layer.file_name(), &rendered.text, &object);
         for object in objects.map_err(other)? {
             put(object, &items, &config, &mut changes).map_err(other)?;
         }

@@ -32,11 +32,6 @@ use crate::write::{Batch, Destination};
 use crate::{report, wrap};
 use falco_rules as falco;
 
-/// Name of the audit rules in a folder.
-pub const AUDIT_RULES: &str = "psp_audit_rules.yaml";
-/// Name of the runtime rules in a folder.
-pub const RUNTIME_RULES: &str = "psp_runtime_rules.yaml";
-
 /// How many rows of the prediction are shown unasked.
 const MAX_ROWS: usize = 5;
 
@@ -116,7 +111,7 @@ impl Made {
         let mut placed = Vec::new();
         let destination = Destination::of(output.output.as_deref());
         for rendered in &self.files {
-            let (file, format) = (file_name(rendered.layer), output.wrapper.format);
+            let (file, format) = (rendered.layer.file_name(), output.wrapper.format);
             let object = object_of(&output.wrapper, rendered.layer, self.files.len());
             if let Some((option, _, formats)) = object.unused(format) {
                 bail!(
@@ -158,8 +153,9 @@ fn deliver(
     let outputs = report::Outputs {
         reporting: &output.reporting,
         files: placed.iter().map(|file| (file.path.as_deref(), file.old.as_deref())).collect(),
+        plain: output.wrapper.format == wrap::Format::Rules,
     };
-    let prepared = report::prepare(inventory, &made.files, &made.options, outputs)?;
+    let prepared = report::prepare(inventory, &made.files, &made.options, prediction.as_ref(), outputs)?;
 
     let mut batch = Batch::new(output.force);
     let rules_files = placed.iter().filter_map(|file| Some((file.path.as_deref()?, &*file.text)));
@@ -238,7 +234,7 @@ fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) ->
     }
     let Some(text) = render::exceptions(prediction, made.options.object) else { return Ok(None) };
     let files = [
-        falco::Source { name: AUDIT_RULES, text: &audit.text },
+        falco::Source { name: Layer::Audit.file_name(), text: &audit.text },
         falco::Source { name: "exceptions", text: &text },
     ];
     if let Some(finding) = falco::load(&files).findings.first() {
@@ -291,14 +287,6 @@ fn chosen(rules: &Rules, default: cli::Layer) -> Result<Vec<Layer>> {
         );
     }
     Ok(layers)
-}
-
-/// The name of a layer's rules in a folder.
-fn file_name(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Audit => AUDIT_RULES,
-        Layer::Runtime => RUNTIME_RULES,
-    }
 }
 
 /// Reads the input; notes and warnings are told, and no policy at all is an error.
@@ -472,11 +460,11 @@ const WIDEST: usize = 300;
 /// # Errors
 /// Every finding, with its place in the file that was not written.
 pub fn check(rendered: &Rendered) -> Result<()> {
-    let loaded = falco::load(&[falco::Source { name: file_name(rendered.layer), text: &rendered.sample }]);
+    let loaded = falco::load(&[falco::Source { name: rendered.layer.file_name(), text: &rendered.sample }]);
     if loaded.findings.is_empty() {
         return Ok(());
     }
-    let name = file_name(rendered.layer);
+    let name = rendered.layer.file_name();
     let mut message = format!(
         "{name}: Falco would not load these rules, so nothing was written; correct the template that they are from:"
     );

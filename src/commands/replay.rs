@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{AUDIT_RULES, Exit, make, read_input, read_rules};
+use super::{Exit, make, read_input, read_rules};
 use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
 use crate::console::Console;
 use crate::read;
@@ -95,7 +95,7 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Re
     if !policies.is_empty() {
         let inventory = read_input(&Input { paths: policies, reading: args.reading.clone() }, console)?;
         let made = make(&inventory, &args.generation, &[Layer::Audit], console)?;
-        texts.extend(made.files.into_iter().map(|file| (AUDIT_RULES.to_owned(), file.text)));
+        texts.extend(made.files.into_iter().map(|file| (file.layer.file_name().to_owned(), file.text)));
     }
     texts.extend(read_rules(&args.rules, console)?);
     let sources: Vec<falco::Source<'_>> =

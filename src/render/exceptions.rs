@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::AuditObject;
 use super::scope::{condition_of_name, condition_of_pattern};
-use crate::predict::{KnownBy, KnownName, Prediction, Workload};
+use crate::count::counted;
+use crate::predict::{Finding, KnownBy, KnownName, Prediction, Workload};
 use crate::problem::printable;
 
 /// A file for Falco, loaded after the rules, that silences each rule for the workloads on which it would alert today;
@@ -19,17 +20,28 @@ pub fn exceptions(prediction: &Prediction<'_>, object: AuditObject) -> Option<St
          # alerts, other rules on the same workloads too. Load this file after the rules, and delete a workload's part\n\
          # once it is mended. psp2falco writes this file once; it is yours.\n",
     );
+    for (.., exception) in exceptions_by_workload(prediction, object) {
+        text.push('\n');
+        text.push_str(&exception);
+    }
+    Some(text)
+}
+
+/// For each workload that would alert, those with the most pods first: the part of the file that silences it.
+pub fn exceptions_by_workload<'a, 'p>(
+    prediction: &'a Prediction<'p>,
+    object: AuditObject,
+) -> impl Iterator<Item = (&'a Workload, &'a Finding<'p>, String)> {
     let mut taken = BTreeSet::new();
-    for (workload, finding) in prediction.by_pods() {
+    prediction.by_pods().into_iter().map(move |(workload, finding)| {
         let name = macro_name(workload, &mut taken);
         let known = match finding.pods {
             0 => "known by its template".to_owned(),
-            1 => "1 pod".to_owned(),
-            pods => format!("{pods} pods"),
+            pods => counted(pods, "pod"),
         };
         let conditions: Vec<String> =
             finding.known_by.iter().map(|known| condition(known, object.root())).collect();
-        let _ = write!(text, "\n# {}, {known}", printable(&workload.to_string()));
+        let mut text = format!("# {}, {known}", printable(&workload.to_string()));
         if workload.namespace.is_empty() {
             text.push_str("; in any namespace, since its manifest names none");
         }
@@ -41,8 +53,8 @@ pub fn exceptions(prediction: &Prediction<'_>, object: AuditObject) -> Option<St
                 alert.rule(),
             );
         }
-    }
-    Some(text)
+        (workload, finding, text)
+    })
 }
 
 /// How an event tells a pod of a workload.

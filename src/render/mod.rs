@@ -25,6 +25,7 @@ use memchr::memmem;
 use psp_admission::access::Access;
 use psp_admission::sysctl::SAFE;
 use psp_admission::{Field, Policy};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::problem::Place;
@@ -32,7 +33,7 @@ use crate::psp::validity::unusable;
 use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::{Block, Item};
-pub use exceptions::exceptions;
+pub use exceptions::{exceptions, exceptions_by_workload};
 pub use runtime::runtime_rules;
 pub(crate) use scope::namespaces;
 use scope::{check_scope, everywhere, scope};
@@ -77,7 +78,8 @@ impl AuditObject {
 }
 
 /// Where rules look: one file each, since a Falco without the container plugin loads the first alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layer {
     /// The Kubernetes audit log: pods as they are made.
     Audit,
@@ -91,6 +93,22 @@ impl Layer {
         match self {
             Layer::Audit => "audit",
             Layer::Runtime => "runtime",
+        }
+    }
+
+    /// What its rules look at, in words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Layer::Audit => "the audit log",
+            Layer::Runtime => "running containers",
+        }
+    }
+
+    /// The name of its rules in a folder.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Layer::Audit => "psp_audit_rules.yaml",
+            Layer::Runtime => "psp_runtime_rules.yaml",
         }
     }
 }

@@ -63,6 +63,15 @@ pub(super) fn code(text: &str) -> String {
     format!("{fence}{blank}{text}{blank}{fence}")
 }
 
+/// Lines of text as a block of Markdown that nothing in them can end.
+pub(super) fn fenced(text: &str, language: &str) -> String {
+    let lines: Vec<String> = text.lines().map(visible).collect();
+    let text = lines.join("\n");
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}{language}\n{text}\n{fence}")
+}
+
 /// Text of Markdown that is no markup.
 pub(super) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -1,8 +1,10 @@
 //! What a reviewer should be shown at a line: the common ground of workflow annotations and SARIF.
 
 use super::diff::{Change, Matches};
-use super::model::{Report, Spot};
+use super::fidelity::Fidelity;
+use super::model::Report;
 use super::pss::Level;
+use crate::problem::Place;
 
 /// A kind of finding. The id stands in SARIF and in annotations, and does not change between versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +105,7 @@ pub(super) const KINDS: [Kind; 9] = [
 /// Something to be shown at a place.
 pub(super) struct Finding {
     pub(super) kind: Kind,
-    pub(super) place: Option<Spot>,
+    pub(super) place: Option<Place>,
     /// The policy, rule or item that it is about.
     pub(super) subject: String,
     pub(super) message: String,
@@ -114,7 +116,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     let [undetectable, approximate, unusable, not_covered, input, overlapping, weaker, changed, tuning] =
         KINDS;
     let mut found = Vec::new();
-    let mut add = |kind, place: Option<&Spot>, subject: &str, message: String| {
+    let mut add = |kind, place: Option<&Place>, subject: &str, message: String| {
         found.push(Finding { kind, place: place.cloned(), subject: subject.to_owned(), message });
     };
     for warning in &report.warnings {
@@ -149,11 +151,11 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
             add(overlapping, Some(&policy.place), name, format!("policy {}", overlap.line()));
         }
         for field in &policy.fields {
-            let layer = field.layers.best();
-            let kind = match layer.fidelity.as_str() {
-                "undetectable" => undetectable,
-                "approximate" => approximate,
-                _ => continue,
+            let Some(layer) = field.layers.best() else { continue };
+            let kind = match layer.fidelity {
+                Fidelity::Undetectable => undetectable,
+                Fidelity::Approximate => approximate,
+                Fidelity::Exact | Fidelity::Unrestricted => continue,
             };
             let reason = layer.reason.as_deref().unwrap_or("no reason is known");
             let message = format!("policy {name}: {} is {}: {reason}", field.field, layer.fidelity);

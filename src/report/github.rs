@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::escape::{command_data, command_property};
 use super::findings::{KINDS, findings};
 use super::model::Report;
+use crate::count::counted;
 
 /// The report as workflow commands. GitHub shows ten of each severity in a step; the last line says how many there are.
 pub(super) fn render(report: &Report) -> String {
@@ -28,15 +29,15 @@ pub(super) fn render(report: &Report) -> String {
             );
         }
     }
-    let totals = &report.totals;
-    let _ = writeln!(
+    let _ = write!(
         text,
-        "psp2falco: {} findings on {} policies; fields: {} exact, {} approximate, {} undetectable",
-        findings.len(),
-        totals.policies,
-        totals.exact,
-        totals.approximate,
-        totals.undetectable
+        "psp2falco: {} on {}",
+        counted(findings.len(), "finding"),
+        counted(report.totals.policies, "policy")
     );
+    for (layer, totals) in report.totals.layers() {
+        let _ = write!(text, "; fields in {}: {}", layer.title(), totals.fields);
+    }
+    text.push('\n');
     text
 }

@@ -1,56 +1,78 @@
 //! The report as one page that needs nothing else: no network, no inline handler, and no script to be read.
 //!
-//! Its policy of content lets in its own style and script by their digests and nothing else, so that markup that came
-//! in from a manifest could not run even if it got through the escaping.
+//! The markup is in `templates/report/*.html.hbs`; this module says what goes into it. Each value passes through the
+//! escape function. The page's policy of content lets in its own style and script by their digests and nothing else, so
+//! that markup that came in from a manifest could not run even if it got through the escaping.
 
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, HashSet};
 
-use psp_admission::Field;
+use anyhow::Result;
+use handlebars::{Handlebars, handlebars_helper};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::escape::{html, short};
-use super::model::{FieldReport, Layer, Lost, PolicyReport, Report, Totals};
-use super::pss::{Demand, Level, Standing};
+use super::fidelity::{Fidelity, Tally};
+use super::model::{AlertingWorkload, FieldReport, Layer, MayUse, PolicyReport, Report, WouldAlert};
+use super::pss::{Level, Standing};
+use super::steps::{self, FileStep, LabelStep};
+use crate::count::counted;
+use crate::render;
+use psp_admission::Field;
 
 const STYLE: &str = include_str!("../../templates/report/report.css");
 const SCRIPT: &str = include_str!("../../templates/report/report.js");
 /// Longest value shown, in characters; the JSON report has it whole.
 const WIDEST: usize = 600;
+/// The most workloads that are shown; the JSON report has all.
+const MOST_WORKLOADS: usize = 200;
+/// The most users, groups and service accounts that are shown of a policy and a namespace; the JSON report has all.
+const MOST_USERS: usize = 20;
+/// The most namespaces in which others may use a policy that are shown; the JSON report has all.
+const MOST_NAMESPACES: usize = 20;
+/// Longest condition shown, in bytes; longer ones are read in the rules file.
+const LONGEST_CONDITION: usize = 4000;
+
+/// The page's template and its partials.
+macro_rules! embedded {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../templates/report/", $name, ".html.hbs")))),+]
+    };
+}
+
+const TEMPLATES: &[(&str, &str)] = embedded![
+    "report",
+    "would_alert",
+    "summary",
+    "next_steps",
+    "changes",
+    "whose",
+    "warnings",
+    "matrix",
+    "policy",
+    "pod_security",
+    "demands",
+    "fields",
+    "snippet",
+];
 
 /// The report as a page.
-pub(super) fn render(report: &Report) -> String {
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"generator\" content=\"{}\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{}'; script-src '{}'; \
-         base-uri 'none'; form-action 'none'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>PodSecurityPolicies carried over to Falco</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
-        html(&report.generator),
-        digest(STYLE),
-        digest(SCRIPT),
-    );
-    head(&mut page, report);
-    page.push_str("<main>\n");
-    summary(&mut page, &report.totals);
-    page.push_str(
-        "<div class=\"note\"><p><b>The policies prevented; Falco tells.</b> PodSecurityPolicy admission refused pods, \
-         and filled in what others left unset. The rules alert on each such pod; they neither refuse nor fill in. A Pod \
-         Security Standard, set by a label on a namespace, refuses again what its level covers.</p></div>\n",
-    );
-    changes(&mut page, report);
-    whose(&mut page, report);
-    warnings(&mut page, report);
-    matrix(&mut page, report);
-    page.push_str("<h2>Policies</h2>\n<p class=\"js-only\"><button type=\"button\" id=\"open-all\">Open or close all</button></p>\n");
-    for (index, policy) in report.policies.iter().enumerate() {
-        details(&mut page, index, policy);
+///
+/// # Errors
+/// None that is known: the templates are part of the program, and a test renders them.
+pub(super) fn render(report: &Report) -> Result<String> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry.register_escape_fn(html);
+    // text of several lines, in which an end of line stays one
+    handlebars_helper!(lines: |text: str| text.lines().map(html).collect::<Vec<_>>().join("\n"));
+    handlebars_helper!(concat: |left: str, right: str| format!("{left}{right}"));
+    registry.register_helper("lines", Box::new(lines));
+    registry.register_helper("concat", Box::new(concat));
+    for (name, text) in TEMPLATES {
+        registry.register_template_string(name, text)?;
     }
-    page.push_str("</main>\n");
-    foot(&mut page, report);
-    let _ = write!(page, "<script>{SCRIPT}</script>\n</body>\n</html>\n");
-    page
+    Ok(registry.render("report", &Page::new(report, &Anchors::new(&report.policies)))?)
 }
 
 /// A source of a content security policy: SHA-256 in Base64.
@@ -68,12 +90,278 @@ fn digest(text: &str) -> String {
     out
 }
 
-fn head(page: &mut String, report: &Report) {
+/// What the template is told.
+#[derive(Serialize)]
+struct Page<'r> {
+    generator: &'r str,
+    style: &'static str,
+    style_digest: String,
+    script: &'static str,
+    script_digest: String,
+    /// What became of how many policies, in a sentence.
+    intro: String,
+    would_alert: Option<WouldAlertView<'r>>,
+    layers: Vec<LayerSum>,
+    /// The layer that the matrix shows, or `both`.
+    shown: &'static str,
+    two_layers: bool,
+    files: Vec<FileStep>,
+    falco_yaml: String,
+    audit_policy: Option<&'static str>,
+    labels: Vec<LabelView<'r>>,
+    changes: Option<Changes>,
+    whose: Vec<String>,
+    warnings: Vec<String>,
+    levels: Vec<&'static str>,
+    columns: Vec<Column>,
+    may_use_every_policy: Option<Vec<MayUseView>>,
+    policies: Vec<PolicyView<'r>>,
+    passed_over: String,
+}
+
+#[derive(Serialize)]
+struct WouldAlertView<'r> {
+    headline: String,
+    detail: String,
+    /// Would nothing alert?
+    quiet: bool,
+    workloads: Vec<WorkloadView<'r>>,
+    more: Option<String>,
+}
+
+#[derive(Serialize)]
+struct WorkloadView<'r> {
+    title: String,
+    pods: String,
+    /// The policies that alert, and their fields.
+    fields: String,
+    alerts: Vec<AlertView>,
+    exception: &'r str,
+}
+
+#[derive(Serialize)]
+struct AlertView {
+    kind: &'static str,
+    policy: Option<String>,
+    field: Option<String>,
+    href: Option<String>,
+    allowed: Option<String>,
+}
+
+/// The sums of a layer.
+#[derive(Serialize)]
+struct LayerSum {
+    key: &'static str,
+    title: &'static str,
+    rules: String,
+    width: usize,
+    parts: Vec<Part>,
+}
+
+/// Fields of one fidelity: a part of a bar, and its legend.
+#[derive(Serialize)]
+struct Part {
+    class: &'static str,
+    start: usize,
+    number: usize,
+    what: &'static str,
+}
+
+#[derive(Serialize)]
+struct LabelView<'r> {
+    level: &'static str,
+    command: Option<String>,
+    policies: Vec<Link<'r>>,
+}
+
+#[derive(Serialize)]
+struct Link<'r> {
+    name: &'r str,
+    href: String,
+}
+
+#[derive(Serialize)]
+struct Changes {
+    headline: String,
+    lines: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    class: &'static str,
+    text: String,
+}
+
+/// A column of the matrix.
+#[derive(Serialize)]
+struct Column {
+    name: &'static str,
+    /// Does any policy restrict the field?
+    used: bool,
+}
+
+/// Who may use a policy, in one namespace or everywhere.
+#[derive(Serialize)]
+struct MayUseView {
+    place: Option<String>,
+    who: String,
+}
+
+#[derive(Serialize)]
+struct PolicyView<'r> {
+    name: &'r str,
+    id: &'r str,
+    level: &'static str,
+    cells: Vec<Cell<'r>>,
+    counts: String,
+    place: String,
+    digest: &'r str,
+    unusable: Option<&'r str>,
+    scope: String,
+    guess: bool,
+    may_use: Option<Vec<MayUseView>>,
+    standing: Option<&'r Standing>,
+    two_layers: bool,
+    layers: Vec<&'static str>,
+    fields: Vec<FieldView<'r>>,
+}
+
+/// A cell of the matrix; without layers where the policy restricts nothing.
+#[derive(Serialize)]
+struct Cell<'r> {
+    field: &'r str,
+    id: &'r str,
+    layers: Vec<CellLayer>,
+}
+
+#[derive(Serialize)]
+struct CellLayer {
+    key: &'static str,
+    class: &'static str,
+    title: &'static str,
+    fidelity: Fidelity,
+}
+
+#[derive(Serialize)]
+struct FieldView<'r> {
+    field: &'r str,
+    id: &'r str,
+    value: String,
+    layers: Vec<LayerView<'r>>,
+    lost: String,
+}
+
+#[derive(Serialize)]
+struct LayerView<'r> {
+    title: &'static str,
+    rules: Vec<RuleView<'r>>,
+    class: &'static str,
+    fidelity: Fidelity,
+    reason: Option<&'r str>,
+}
+
+#[derive(Serialize)]
+struct RuleView<'r> {
+    name: &'r str,
+    condition: Option<&'r str>,
+}
+
+impl<'r> Page<'r> {
+    fn new(report: &'r Report, anchors: &'r Anchors) -> Self {
+        let used = |column: usize| {
+            report.policies.iter().filter_map(|p| p.fields.get(column)).any(|f| f.layers.restricts())
+        };
+        let passed_over = report.passed_over.iter().map(|(kind, n)| format!("{n} {}", short(kind, 80)));
+        let layers: Vec<LayerSum> =
+            report.totals.layers().map(|(layer, totals)| LayerSum::new(layer, totals)).collect();
+        let audit = report.totals.audit.is_some();
+        Self {
+            generator: &report.generator,
+            style: STYLE,
+            style_digest: digest(STYLE),
+            script: SCRIPT,
+            script_digest: digest(SCRIPT),
+            intro: intro(report),
+            would_alert: report.would_alert.as_ref().map(|would| WouldAlertView::new(would, anchors)),
+            shown: match layers.as_slice() {
+                [one] => one.key,
+                _ => "both",
+            },
+            two_layers: layers.len() > 1,
+            layers,
+            files: steps::files(report),
+            falco_yaml: steps::falco_yaml(report),
+            audit_policy: audit.then_some(steps::AUDIT_POLICY),
+            labels: steps::labels(report).into_iter().map(|label| LabelView::new(label, anchors)).collect(),
+            changes: report.changes.as_ref().map(|diff| Changes {
+                headline: diff.headline(),
+                lines: diff.lines().iter().map(|line| Line::new(line)).collect(),
+            }),
+            whose: report.rbac.lines(),
+            warnings: report.warnings.iter().map(|w| short(&w.to_string(), WIDEST)).collect(),
+            levels: Level::ALL.map(Level::name).into_iter().chain(["unusable"]).collect(),
+            columns: Field::ALL
+                .into_iter()
+                .enumerate()
+                .map(|(column, field)| Column { name: field.name(), used: used(column) })
+                .collect(),
+            may_use_every_policy: report.may_use_every_policy.as_ref().map(may_use),
+            policies: report.policies.iter().map(|policy| PolicyView::new(policy, report, anchors)).collect(),
+            passed_over: passed_over.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// The ids of policies and of their fields, by which links find them.
+struct Anchors {
+    policies: BTreeMap<String, String>,
+    fields: BTreeMap<(String, String), String>,
+}
+
+impl Anchors {
+    /// `policy-NAME` and `policy-NAME-FIELD`. Where a policy has the name of another with a field's name, the field's
+    /// id gets an underscore, which no policy's name has.
+    fn new(policies: &[PolicyReport]) -> Self {
+        let id = |policy: &PolicyReport| format!("policy-{}", policy.name);
+        let taken: HashSet<String> = policies.iter().map(id).collect();
+        let mut fields = BTreeMap::new();
+        for policy in policies {
+            for field in policy.fields.iter().filter(|field| field.layers.restricts()) {
+                let mut id = format!("policy-{}-{}", policy.name, field.field);
+                if taken.contains(&id) {
+                    id.push('_');
+                }
+                fields.insert((policy.name.clone(), field.field.clone()), id);
+            }
+        }
+        Self { policies: policies.iter().map(|policy| (policy.name.clone(), id(policy))).collect(), fields }
+    }
+
+    fn policy(&self, name: &str) -> &str {
+        self.policies.get(name).map_or("", String::as_str)
+    }
+
+    /// The id of a field that the policy restricts.
+    fn field(&self, policy: &str, field: &str) -> Option<&str> {
+        self.fields.get(&(policy.to_owned(), field.to_owned())).map(String::as_str)
+    }
+}
+
+fn intro(report: &Report) -> String {
     let options = &report.options;
-    let mut made = vec![match options.audit_object.as_str() {
-        "request" => "judged by the request, since responses are not logged".to_owned(),
-        _ => "judged by the pod as stored".to_owned(),
-    }];
+    let rules: Vec<String> = report
+        .totals
+        .layers()
+        .map(|(layer, totals)| format!("{} for {}", counted(totals.rules, "rule"), layer.title()))
+        .collect();
+    let policies = counted(report.totals.policies, "policy");
+    let mut made = vec![format!("{policies} became {}", rules.join(" and "))];
+    if report.totals.audit.is_some() {
+        made.push(match options.audit_object.as_str() {
+            "request" => "judged by the request, since responses are not logged".to_owned(),
+            _ => "judged by the pod as stored".to_owned(),
+        });
+    }
     if !options.namespaces.is_empty() {
         made.push(format!("in namespaces {}", short(&options.namespaces.join(", "), 200)));
     }
@@ -83,334 +371,215 @@ fn head(page: &mut String, report: &Report) {
     if options.own_templates {
         made.push("with templates of the user's own".to_owned());
     }
-    let _ = writeln!(
-        page,
-        "<header><div><h1>PodSecurityPolicies carried over to Falco</h1>\n<p class=\"soft\">Coverage of {} and {}, \
-         {}.</p></div>\n<button type=\"button\" id=\"theme\" class=\"js-only\">Light / dark</button></header>",
-        counted(report.totals.policies, "policy", "policies"),
-        counted(report.totals.rules, "rule", "rules"),
-        html(&made.join(", "))
-    );
+    made.join(", ")
 }
 
-/// Who may use which policy, and what follows where nobody knows.
-fn whose(page: &mut String, report: &Report) {
-    let lines = report.rbac.lines();
-    if lines.is_empty() {
-        return;
+impl<'r> WouldAlertView<'r> {
+    fn new(would: &'r WouldAlert, anchors: &Anchors) -> Self {
+        let more = would.alerting.len().saturating_sub(MOST_WORKLOADS);
+        Self {
+            headline: would.headline(),
+            detail: would.detail(),
+            quiet: would.alerting.is_empty(),
+            workloads: would
+                .alerting
+                .iter()
+                .take(MOST_WORKLOADS)
+                .map(|workload| WorkloadView::new(workload, anchors))
+                .collect(),
+            more: (more > 0)
+                .then(|| format!("and {}; the JSON report has all", counted(more, "more workload"))),
+        }
     }
-    page.push_str("<h2>Whose policy</h2>\n<ul>\n");
-    for line in lines {
-        let _ = writeln!(page, "<li>{}</li>", html(&line));
-    }
-    page.push_str("</ul>\n");
 }
 
-fn counted(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+impl<'r> WorkloadView<'r> {
+    fn new(workload: &'r AlertingWorkload, anchors: &Anchors) -> Self {
+        let mut fields: Vec<&str> =
+            workload.alerts.iter().map(|alert| alert.field.as_deref().unwrap_or(alert.kind.name())).collect();
+        fields.dedup();
+        let alerts = workload.alerts.iter().map(|alert| AlertView {
+            kind: alert.kind.name(),
+            policy: alert.policy.clone(),
+            field: alert.field.clone(),
+            href: alert
+                .policy
+                .as_deref()
+                .zip(alert.field.as_deref())
+                .and_then(|(policy, field)| anchors.field(policy, field))
+                .map(str::to_owned),
+            allowed: alert.allowed.as_ref().map(|allowed| short(allowed, 200)),
+        });
+        Self {
+            title: workload.title(),
+            pods: match workload.pods {
+                0 => "template".to_owned(),
+                pods => counted(pods, "pod"),
+            },
+            fields: fields.join(", "),
+            alerts: alerts.collect(),
+            exception: &workload.exception,
+        }
+    }
 }
 
-fn summary(page: &mut String, totals: &Totals) {
-    page.push_str("<ul class=\"cards\">\n");
-    let mut card = |n: usize, class: &str, what: &str| {
-        let dot = if class.is_empty() { String::new() } else { format!("<i class=\"dot {class}\"></i>") };
-        let _ = writeln!(page, "<li><b>{n}</b><span>{dot}{what}</span></li>");
-    };
-    card(totals.policies, "", if totals.policies == 1 { "policy" } else { "policies" });
-    card(totals.rules, "", "Falco rules");
-    card(totals.exact, "e", "fields exact");
-    card(totals.approximate, "a", "fields approximate");
-    card(totals.undetectable, "u", "fields undetectable");
-    card(totals.unrestricted, "n", "fields unrestricted");
-    if totals.unusable > 0 {
-        card(totals.unusable, "", "unusable policies");
+impl LayerSum {
+    fn new(layer: render::Layer, totals: &super::model::LayerTotals) -> Self {
+        let Tally { exact, approximate, undetectable, unrestricted } = totals.fields;
+        let mut width = 0;
+        let mut parts = Vec::new();
+        for (fidelity, number) in [
+            (Fidelity::Exact, exact),
+            (Fidelity::Approximate, approximate),
+            (Fidelity::Undetectable, undetectable),
+            (Fidelity::Unrestricted, unrestricted),
+        ] {
+            parts.push(Part { class: class(fidelity), start: width, number, what: fidelity.name() });
+            width += number;
+        }
+        Self {
+            key: layer.name(),
+            title: layer.title(),
+            rules: counted(totals.rules, "rule"),
+            width: width.max(1),
+            parts,
+        }
     }
-    page.push_str("</ul>\n");
-    let parts = [
-        ("e", totals.exact),
-        ("a", totals.approximate),
-        ("u", totals.undetectable),
-        ("n", totals.unrestricted),
-    ];
-    let all: usize = parts.iter().map(|(_, n)| n).sum();
-    let _ = write!(
-        page,
-        "<svg class=\"bar\" viewBox=\"0 0 {} 1\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"fields by fidelity\">",
-        all.max(1)
-    );
-    let mut start = 0;
-    for (class, n) in parts {
-        let _ = write!(page, "<rect class=\"{class}\" x=\"{start}\" width=\"{n}\" height=\"1\"/>");
-        start += n;
-    }
-    page.push_str("</svg>\n");
 }
 
-fn changes(page: &mut String, report: &Report) {
-    let Some(changes) = &report.changes else { return };
-    let _ = writeln!(page, "<h2>Changes</h2>\n<p>{}.</p>", html(&changes.headline()));
-    let lines = changes.lines();
-    if lines.is_empty() {
-        return;
+impl<'r> LabelView<'r> {
+    fn new(label: LabelStep<'r>, anchors: &Anchors) -> Self {
+        let link = |name: &'r str| Link { name, href: anchors.policy(name).to_owned() };
+        Self {
+            level: label.level.name(),
+            command: label.command,
+            policies: label.policies.into_iter().map(link).collect(),
+        }
     }
-    page.push_str("<ul class=\"changes\" tabindex=\"0\">\n");
-    for line in lines {
+}
+
+impl Line {
+    fn new(line: &str) -> Self {
         let class = match line.chars().next() {
             Some('+') => "plus",
             Some('-') => "minus",
             Some('!') => "bang",
             _ => "tilde",
         };
-        let _ = writeln!(page, "<li class=\"mono {class}\">{}</li>", html(&short(&line, WIDEST)));
+        Self { class, text: short(line, WIDEST) }
     }
-    page.push_str("</ul>\n");
 }
 
-fn warnings(page: &mut String, report: &Report) {
-    if report.warnings.is_empty() {
-        return;
-    }
-    page.push_str("<h2>Warnings</h2>\n<ul class=\"plain\">\n");
-    for warning in &report.warnings {
-        let _ = writeln!(page, "<li class=\"mono\">{}</li>", html(&short(&warning.to_string(), WIDEST)));
-    }
-    page.push_str("</ul>\n");
-}
-
-/// The class of a field's cell.
-fn class(field: &FieldReport) -> &'static str {
-    class_of(&field.layers.best().fidelity)
-}
-
-fn class_of(fidelity: &str) -> &'static str {
+/// The class of what is shown of a fidelity.
+fn class(fidelity: Fidelity) -> &'static str {
     match fidelity {
-        "exact" => "e",
-        "approximate" => "a",
-        "undetectable" => "u",
-        _ => "n",
+        Fidelity::Exact => "e",
+        Fidelity::Approximate => "a",
+        Fidelity::Undetectable => "u",
+        Fidelity::Unrestricted => "n",
     }
 }
 
-/// What a cell shows; the sign tells without colour what the colour tells.
-fn sign(field: &FieldReport) -> String {
-    let letters: String = field
-        .lost
-        .iter()
-        .map(|lost| match lost {
-            Lost::Prevented => 'V',
-            Lost::Corrected => 'D',
-        })
-        .collect();
-    match class(field) {
-        "n" => "·".to_owned(),
-        "a" => format!("≈{letters}"),
-        "u" => format!("✕{letters}"),
-        _ => letters,
-    }
-}
-
-fn level_of(policy: &PolicyReport) -> &'static str {
-    policy.pod_security.as_ref().map_or("unusable", |standing| standing.level.name())
-}
-
-fn badge(level: &str) -> String {
-    format!("<span class=\"badge {level}\">{level}</span>")
-}
-
-fn matrix(page: &mut String, report: &Report) {
-    page.push_str(
-        "<h2>Coverage</h2>\n<ul class=\"legend\">\n\
-         <li><span class=\"cell e\">V</span>a Violation alert, where the policy refused</li>\n\
-         <li><span class=\"cell e\">D</span>a Lost Default alert, where it filled in</li>\n\
-         <li><span class=\"cell a\">≈</span>alerts may differ</li>\n\
-         <li><span class=\"cell u\">✕</span>no alert</li>\n\
-         <li><span class=\"cell n\">·</span>the policy restricts nothing</li>\n</ul>\n",
-    );
-    filters(page);
-    page.push_str(
-        "<div class=\"matrix\" id=\"matrix\" tabindex=\"0\" role=\"region\" aria-label=\"Coverage, policies by fields\">\
-         <table>\n<thead><tr><th class=\"name\" scope=\"col\">Policy</th><th class=\"level\" scope=\"col\">Closest level</th>",
-    );
-    for (column, field) in Field::ALL.into_iter().enumerate() {
-        let used = report.policies.iter().filter_map(|p| p.fields.get(column)).any(|f| class(f) != "n");
-        let unused = if used { "" } else { " class=\"unused\"" };
-        let _ = write!(page, "<th scope=\"col\"{unused}><span>{field}</span></th>");
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
-    for (index, policy) in report.policies.iter().enumerate() {
-        let mut has: Vec<&str> = policy.fields.iter().map(class).collect();
-        has.sort_unstable();
-        has.dedup();
-        let (name, level) = (html(&policy.name), level_of(policy));
-        let _ = write!(
-            page,
-            "<tr data-name=\"{name}\" data-level=\"{level}\" data-has=\"{}\"><th class=\"name\" scope=\"row\" \
-             title=\"{name}\"><a href=\"#policy-{index}\">{name}</a></th><td class=\"level\">{}</td>",
-            has.concat(),
-            badge(level)
-        );
-        for field in &policy.fields {
-            let class = class(field);
-            if class == "n" {
-                page.push_str("<td class=\"n\">·</td>");
-            } else {
-                let said = html(&short(&format!("{}: {}", field.field, field.value), 100));
-                let _ = write!(page, "<td class=\"{class}\" title=\"{said}\">{}</td>", sign(field));
-            }
+/// Who may use a policy, a line for each namespace.
+fn may_use(of: &MayUse) -> Vec<MayUseView> {
+    let named = |who: &[String]| {
+        let mut shown: Vec<String> = who.iter().take(MOST_USERS).map(|name| short(name, 100)).collect();
+        if let more @ 1.. = who.len().saturating_sub(MOST_USERS) {
+            shown.push(format!("{more} more"));
         }
-        page.push_str("</tr>\n");
-    }
-    page.push_str("</tbody>\n</table></div>\n");
-}
-
-fn filters(page: &mut String) {
-    page.push_str(
-        "<div class=\"filters js-only\">\
-         <input type=\"search\" id=\"by-name\" placeholder=\"Policy name\" aria-label=\"Policy name\">\
-         <select id=\"by-level\" aria-label=\"Closest level\"><option value=\"\">any level</option>",
-    );
-    for level in Level::ALL.map(Level::name).into_iter().chain(["unusable"]) {
-        let _ = write!(page, "<option value=\"{level}\">{level}</option>");
-    }
-    page.push_str(
-        "</select><select id=\"by-field\" aria-label=\"Field\"><option value=\"\">any field</option>",
-    );
-    for (index, field) in Field::ALL.into_iter().enumerate() {
-        let _ = write!(page, "<option value=\"{index}\">{field}</option>");
-    }
-    page.push_str(
-        "</select><select id=\"by-fidelity\" aria-label=\"Fidelity\"><option value=\"\">any fidelity</option>\
-         <option value=\"e\">exact</option><option value=\"a\">approximate</option>\
-         <option value=\"u\">undetectable</option></select>\
-         <label><input type=\"checkbox\" id=\"unused\"> hide fields that no policy restricts</label>\
-         <span class=\"soft small\"><span id=\"shown\"></span> policies</span></div>\n",
-    );
-}
-
-fn details(page: &mut String, index: usize, policy: &PolicyReport) {
-    let count = |wanted: &str| policy.fields.iter().filter(|f| class(f) == wanted).count();
-    let counts: Vec<String> = [("e", "exact"), ("a", "approximate"), ("u", "undetectable")]
-        .into_iter()
-        .filter(|(class, _)| count(class) > 0)
-        .map(|(class, what)| format!("{} {what}", count(class)))
-        .collect();
-    let counts = if counts.is_empty() { "restricts nothing".to_owned() } else { counts.join(" · ") };
-    let _ = writeln!(
-        page,
-        "<details class=\"policy\" id=\"policy-{index}\"><summary><b>{}</b>{}<span class=\"counts\">{counts}</span></summary>\n\
-         <div class=\"inside\"><p class=\"small soft\"><code>{}</code> · <code>{}</code></p>",
-        html(&policy.name),
-        badge(level_of(policy)),
-        html(&policy.place.to_string()),
-        html(&policy.digest)
-    );
-    if let Some(reason) = &policy.unusable {
-        let _ = writeln!(
-            page,
-            "<p><b>Unusable:</b> {}. Admission skipped it, so it admitted no pod.</p>",
-            html(reason)
-        );
-    }
-    let guess = if policy.scope.guess { ", a guess for want of RBAC" } else { "" };
-    let _ = writeln!(
-        page,
-        "<p class=\"small\">Pods looked at: {}{guess}.</p>",
-        html(&short(&policy.scope.words(), WIDEST))
-    );
-    if let Some(standing) = &policy.pod_security {
-        pod_security(page, standing);
-    }
-    let restricting: Vec<&FieldReport> = policy.fields.iter().filter(|f| class(f) != "n").collect();
-    if !restricting.is_empty() {
-        page.push_str(
-            "<h3>Fields</h3>\n<div class=\"wide\"><table class=\"fields\">\n<thead><tr><th scope=\"col\">Field</th>\
-             <th scope=\"col\">Value</th><th scope=\"col\">Alerts</th><th scope=\"col\">Fidelity</th>\
-             <th scope=\"col\">No longer</th></tr></thead>\n<tbody>\n",
-        );
-        restricting.into_iter().for_each(|f| field(page, f));
-        page.push_str("</tbody>\n</table></div>\n");
-    }
-    page.push_str("</div></details>\n");
-}
-
-fn pod_security(page: &mut String, standing: &Standing) {
-    let list = |page: &mut String, title: &str, items: Vec<String>| {
-        if !items.is_empty() {
-            let _ = writeln!(
-                page,
-                "<h3>{title}</h3><ul class=\"plain small\"><li>{}</li></ul>",
-                items.join("</li><li>")
-            );
-        }
+        shown.join(", ")
     };
-    let demands = |all: &[Demand]| all.iter().map(|d| html(&d.demand)).collect::<Vec<String>>();
-    let level = standing.level.name();
-    page.push_str("<div class=\"pair\"><div>\n");
-    if standing.level == Level::Privileged {
-        page.push_str("<h3>Prevention</h3><p class=\"small\">No level above privileged is close: alerts stay all there is.</p>\n");
-    } else {
-        let _ = writeln!(
-            page,
-            "<h3>Prevention</h3><p class=\"small\">The closest Pod Security Standard is {}. The namespace label \
-             <code>{}</code> brings refusal back.</p>",
-            badge(level),
-            html(&standing.label)
-        );
+    let everywhere = Some(&of.everywhere).filter(|who| !who.is_empty());
+    let mut lines: Vec<MayUseView> =
+        everywhere.into_iter().map(|who| MayUseView { place: None, who: named(who) }).collect();
+    let within = of.namespaces.iter().take(MOST_NAMESPACES);
+    lines.extend(within.map(|(place, who)| MayUseView { place: Some(short(place, 100)), who: named(who) }));
+    if let more @ 1.. = of.namespaces.len().saturating_sub(MOST_NAMESPACES) {
+        lines.push(MayUseView { place: None, who: format!("others in {}", counted(more, "more namespace")) });
     }
-    list(page, "Pods must then set themselves", demands(&standing.pods_must_set));
-    list(page, "It also demands", demands(&standing.refuses_more));
-    page.push_str("</div><div>\n");
-    if standing.level != Level::Privileged {
-        let missed = standing.not_covered.iter();
-        list(
-            page,
-            "It does not cover",
-            missed.map(|n| format!("<code>{}</code>: {}", html(&n.field), html(&n.why))).collect(),
-        );
-    }
-    if let Some(next) = &standing.next {
-        list(page, &format!("Short of {}", next.level.name()), demands(&next.missing));
-    }
-    page.push_str("</div></div>\n");
+    lines
 }
 
-fn field(page: &mut String, field: &FieldReport) {
-    let named = || field.layers.named();
-    let rules: String = named()
-        .flat_map(|(_, layer)| &layer.rules)
-        .map(|rule| format!("<code>{}</code>", html(rule)))
-        .collect();
-    let detected: Vec<String> = named().map(|(name, layer)| detected(field, name, layer)).collect();
-    let lost: Vec<&str> = field.lost.iter().map(|l| l.name()).collect();
-    let _ = writeln!(
-        page,
-        "<tr><td class=\"f\"><code>{}</code></td><td><code class=\"value\">{}</code></td><td class=\"rules\">{rules}</td>\
-         <td>{}</td><td>{}</td></tr>",
-        html(&field.field),
-        html(&short(&field.value, WIDEST)),
-        detected.join("<br>"),
-        lost.join(", ")
-    );
+impl<'r> PolicyView<'r> {
+    fn new(policy: &'r PolicyReport, report: &'r Report, anchors: &'r Anchors) -> Self {
+        let tallies: Vec<(render::Layer, Tally)> = policy.tallies().collect();
+        let two_layers = tallies.len() > 1;
+        let counts = tallies.iter().map(|(layer, tally)| {
+            let parts = [
+                (tally.exact, Fidelity::Exact),
+                (tally.approximate, Fidelity::Approximate),
+                (tally.undetectable, Fidelity::Undetectable),
+            ];
+            let parts: Vec<String> = parts
+                .into_iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, fidelity)| format!("{n} {fidelity}"))
+                .collect();
+            let parts = if parts.is_empty() { "nothing to detect".to_owned() } else { parts.join(", ") };
+            if two_layers { format!("{}: {parts}", layer.title()) } else { parts }
+        });
+        let restricting: Vec<&FieldReport> = policy.fields.iter().filter(|f| f.layers.restricts()).collect();
+        Self {
+            name: &policy.name,
+            id: anchors.policy(&policy.name),
+            level: policy.level_name(),
+            cells: policy.fields.iter().map(|field| Cell::new(policy, field, anchors)).collect(),
+            counts: if restricting.is_empty() {
+                "restricts nothing".to_owned()
+            } else {
+                counts.collect::<Vec<_>>().join(" · ")
+            },
+            place: policy.place.to_string(),
+            digest: &policy.digest,
+            unusable: policy.unusable.as_deref(),
+            scope: short(&policy.scope.words(), WIDEST),
+            guess: policy.scope.guess,
+            may_use: policy.may_use.as_ref().map(may_use),
+            standing: policy.pod_security.as_ref(),
+            two_layers,
+            layers: tallies.iter().map(|(layer, _)| layer.title()).collect(),
+            fields: restricting.into_iter().map(|f| FieldView::new(policy, f, report, anchors)).collect(),
+        }
+    }
 }
 
-/// How faithfully one layer detects a field; which layer, where there are two.
-fn detected(field: &FieldReport, name: &str, layer: &Layer) -> String {
-    let name = if field.layers.runtime.is_some() { format!("{name} ") } else { String::new() };
-    let reason = layer.reason.as_ref();
-    let reason = reason.map(|r| format!("<br><span class=\"soft\">{}</span>", html(r))).unwrap_or_default();
-    let class = class_of(&layer.fidelity);
-    format!("{name}<span class=\"cell {class}\">{}</span>{reason}", html(&layer.fidelity))
+impl<'r> Cell<'r> {
+    fn new(policy: &PolicyReport, field: &'r FieldReport, anchors: &'r Anchors) -> Self {
+        let layers = field.layers.made().filter(|_| field.layers.restricts()).map(|(layer, of)| CellLayer {
+            key: layer.name(),
+            class: class(of.fidelity),
+            title: layer.title(),
+            fidelity: of.fidelity,
+        });
+        Self {
+            field: &field.field,
+            id: anchors.field(&policy.name, &field.field).unwrap_or_default(),
+            layers: layers.collect(),
+        }
+    }
 }
 
-fn foot(page: &mut String, report: &Report) {
-    let other: Vec<String> =
-        report.passed_over.iter().map(|(kind, n)| format!("{n} {}", html(&short(kind, 80)))).collect();
-    let other = if other.is_empty() { String::new() } else { format!(" Passed over: {}.", other.join(", ")) };
-    let _ = writeln!(
-        page,
-        "<footer><p>This page was {}.{other} It holds no script from elsewhere and loads nothing.</p></footer>",
-        html(&report.generator)
-    );
+impl<'r> FieldView<'r> {
+    fn new(policy: &PolicyReport, field: &'r FieldReport, report: &'r Report, anchors: &'r Anchors) -> Self {
+        let lost: Vec<&str> = field.lost.iter().map(|l| l.name()).collect();
+        let condition = |name: &String| {
+            report.conditions.get(name).map(String::as_str).filter(|text| text.len() <= LONGEST_CONDITION)
+        };
+        let layer = |(layer, of): (render::Layer, &'r Layer)| LayerView {
+            title: layer.title(),
+            rules: of.rules.iter().map(|name| RuleView { name, condition: condition(name) }).collect(),
+            class: class(of.fidelity),
+            fidelity: of.fidelity,
+            reason: of.reason.as_deref(),
+        };
+        Self {
+            field: &field.field,
+            id: anchors.field(&policy.name, &field.field).unwrap_or_default(),
+            value: short(&field.value, WIDEST),
+            layers: field.layers.made().map(layer).collect(),
+            lost: lost.join(", "),
+        }
+    }
 }
 
 #[cfg(test)]

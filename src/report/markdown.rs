@@ -2,31 +2,38 @@
 
 use std::fmt::Write as _;
 
-use super::escape::{code, markdown, short};
-use super::model::{FieldReport, Layer, Lost, PolicyReport, Report};
+use super::escape::{code, fenced, markdown, short};
+use super::fidelity::Tally;
+use super::model::{FieldReport, Layer, Lost, MayUse, PolicyReport, Report};
 use super::pss::{Demand, Level, Standing};
+use super::steps;
+use crate::count::counted;
 
 /// The most lines of changes that are shown.
 const MOST_CHANGES: usize = 200;
+/// The most workloads that are shown.
+const MOST_WORKLOADS: usize = 50;
+/// The most users of a policy that are named in each namespace.
+const MOST_USERS: usize = 20;
 /// Widest value in a table, in characters.
 const WIDEST: usize = 160;
 
 /// The report as Markdown with collapsible details.
 pub(super) fn render(report: &Report) -> String {
-    let totals = &report.totals;
     let mut text = format!("<!-- {} -->\n## PodSecurityPolicies carried over to Falco\n\n", report.generator);
-    text.push_str("| policies | rules | exact | approximate | undetectable | unrestricted |\n");
-    text.push_str("| --: | --: | --: | --: | --: | --: |\n");
-    let _ = writeln!(
-        text,
-        "| {} | {} | {} | {} | {} | {} |\n",
-        totals.policies,
-        totals.rules,
-        totals.exact,
-        totals.approximate,
-        totals.undetectable,
-        totals.unrestricted
-    );
+    would_alert(&mut text, report);
+    let _ = writeln!(text, "{} became rules that look at:\n", counted(report.totals.policies, "policy"));
+    text.push_str("| layer | rules | exact | approximate | undetectable | unrestricted |\n");
+    text.push_str("| --- | --: | --: | --: | --: | --: |\n");
+    for (layer, totals) in report.totals.layers() {
+        let Tally { exact, approximate, undetectable, unrestricted } = totals.fields;
+        let (title, rules) = (layer.title(), totals.rules);
+        let _ = writeln!(
+            text,
+            "| {title} | {rules} | {exact} | {approximate} | {undetectable} | {unrestricted} |"
+        );
+    }
+    text.push('\n');
     text.push_str(
         "Falco alerts on pods that the policies refused or corrected; it neither refuses nor corrects. A Pod Security \
          Standard, set by a namespace label, refuses again what its level covers.\n",
@@ -46,15 +53,17 @@ pub(super) fn render(report: &Report) -> String {
             let _ = writeln!(text, "- {}", code(&warning.to_string()));
         }
     }
-    text.push_str(
-        "\n### Policies\n\n| policy | closest level | exact | approximate | undetectable | not covered by the level |\n\
-         | --- | --- | --: | --: | --: | --- |\n",
-    );
+    next_steps(&mut text, report);
+    text.push_str("\n### Policies\n\n| policy | closest level |");
+    let layers: Vec<&str> = report.totals.layers().map(|(layer, _)| layer.title()).collect();
+    layers.iter().for_each(|title| text.push_str(&format!(" {title} |")));
+    let _ =
+        writeln!(text, " not covered by the level |\n| --- | --- |{} --- |", " --- |".repeat(layers.len()));
     for policy in &report.policies {
         row(&mut text, policy);
     }
     for policy in &report.policies {
-        details(&mut text, policy);
+        details(&mut text, policy, report);
     }
     text
 }
@@ -77,26 +86,64 @@ fn changes(text: &mut String, report: &Report) {
 }
 
 fn row(text: &mut String, policy: &PolicyReport) {
-    let count =
-        |fidelity: &str| policy.fields.iter().filter(|f| f.layers.best().fidelity == fidelity).count();
-    let (level, missed) = match &policy.pod_security {
-        Some(standing) => {
-            let missed: Vec<String> = standing.not_covered.iter().map(|n| code(&n.field)).collect();
-            (standing.level.name(), missed.join(" "))
+    let missed = policy.pod_security.iter().flat_map(|standing| &standing.not_covered);
+    let missed: Vec<String> = missed.map(|n| code(&n.field)).collect();
+    let _ = write!(text, "| {} | {} |", code(&policy.name), policy.level_name());
+    for (_, tally) in policy.tallies() {
+        let _ = write!(text, " {tally} |");
+    }
+    let _ = writeln!(text, " {} |", missed.join(" "));
+}
+
+/// What would alert of the pods in the input, and what silences it.
+fn would_alert(text: &mut String, report: &Report) {
+    let Some(would) = &report.would_alert else { return };
+    let _ = writeln!(text, "**{}**: {}.\n", would.headline(), would.detail());
+    if would.alerting.is_empty() {
+        return;
+    }
+    text.push_str("| workload | pods | policy | field | alert | the policy allows |\n| --- | --: | --- | --- | --- | --- |\n");
+    for workload in would.alerting.iter().take(MOST_WORKLOADS) {
+        for alert in &workload.alerts {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} |",
+                code(&workload.title()),
+                workload.pods,
+                code(alert.policy.as_deref().unwrap_or_default()),
+                code(alert.field.as_deref().unwrap_or_default()),
+                alert.kind.name(),
+                code(&short(alert.allowed.as_deref().unwrap_or_default(), WIDEST)),
+            );
         }
-        None => ("unusable", String::new()),
-    };
+    }
+    if let more @ 1.. = would.alerting.len().saturating_sub(MOST_WORKLOADS) {
+        let _ = writeln!(text, "\nand {}; the JSON report has all", counted(more, "more workload"));
+    }
+    let exceptions: Vec<&str> =
+        would.alerting.iter().take(MOST_WORKLOADS).map(|workload| workload.exception.as_str()).collect();
     let _ = writeln!(
         text,
-        "| {} | {level} | {} | {} | {} | {missed} |",
-        code(&policy.name),
-        count("exact"),
-        count("approximate"),
-        count("undetectable"),
+        "\n<details><summary>what silences each, in a file that Falco loads after the rules</summary>\n\n{}\n\n</details>\n",
+        fenced(&exceptions.join("\n"), "yaml")
     );
 }
 
-fn details(text: &mut String, policy: &PolicyReport) {
+/// What to load, and which labels bring prevention back.
+fn next_steps(text: &mut String, report: &Report) {
+    text.push_str("\n### Next steps\n\n");
+    for file in steps::files(report) {
+        let _ = writeln!(text, "- load {}: {}; it needs {}", code(&file.name), file.holds, file.needs);
+    }
+    for label in steps::labels(report) {
+        let Some(command) = &label.command else { continue };
+        let policies: Vec<String> = label.policies.iter().map(|name| code(name)).collect();
+        let (level, policies) = (label.level.name(), policies.join(", "));
+        let _ = writeln!(text, "- where {policies} ruled, set the level {level}: {}", code(command));
+    }
+}
+
+fn details(text: &mut String, policy: &PolicyReport, report: &Report) {
     let _ = writeln!(
         text,
         "\n<details><summary>{}</summary>\n\n{} · {}",
@@ -109,11 +156,13 @@ fn details(text: &mut String, policy: &PolicyReport) {
     }
     let guess = if policy.scope.guess { " (a guess, for want of RBAC)" } else { "" };
     let _ = writeln!(text, "\nScope: {}{guess}", code(&policy.scope.words()));
+    if let Some(of) = &policy.may_use {
+        may_use(text, of, report.may_use_every_policy.as_ref());
+    }
     if let Some(standing) = &policy.pod_security {
         pod_security(text, standing);
     }
-    let restricting: Vec<&FieldReport> =
-        policy.fields.iter().filter(|f| f.layers.best().fidelity != "unrestricted").collect();
+    let restricting: Vec<&FieldReport> = policy.fields.iter().filter(|f| f.layers.restricts()).collect();
     if !restricting.is_empty() {
         text.push_str(
             "\n| field | value | alerts | fidelity | no longer |\n| --- | --- | --- | --- | --- |\n",
@@ -121,9 +170,9 @@ fn details(text: &mut String, policy: &PolicyReport) {
     }
     for field in restricting {
         let rules: Vec<String> =
-            field.layers.named().flat_map(|(_, layer)| &layer.rules).map(|rule| code(rule)).collect();
+            field.layers.made().flat_map(|(_, layer)| &layer.rules).map(|rule| code(rule)).collect();
         let fidelity: Vec<String> =
-            field.layers.named().map(|(name, layer)| detected(field, name, layer)).collect();
+            field.layers.made().map(|(of, layer)| detected(field, of.title(), layer)).collect();
         let lost: Vec<&str> = field.lost.iter().map(|l: &Lost| l.name()).collect();
         let _ = writeln!(
             text,
@@ -140,9 +189,26 @@ fn details(text: &mut String, policy: &PolicyReport) {
 
 /// How faithfully one layer detects a field; which layer, where there are two.
 fn detected(field: &FieldReport, name: &str, layer: &Layer) -> String {
-    let name = if field.layers.runtime.is_some() { format!("{name}: ") } else { String::new() };
+    let name = if field.layers.made().count() > 1 { format!("{name}: ") } else { String::new() };
     let reason = layer.reason.as_ref().map(|r| format!(": {}", markdown(r))).unwrap_or_default();
     format!("{name}{}{reason}", layer.fidelity)
+}
+
+/// Who may use a policy.
+fn may_use(text: &mut String, of: &MayUse, every: Option<&MayUse>) {
+    text.push_str("\nMay use it:\n");
+    for (of, which) in [(Some(of), ""), (every, " (every policy)")] {
+        let Some(of) = of else { continue };
+        let everywhere = ("everywhere".to_owned(), &of.everywhere);
+        let within = of.namespaces.iter().map(|(name, who)| (format!("in {}", code(name)), who));
+        for (place, who) in std::iter::once(everywhere).chain(within).filter(|(_, who)| !who.is_empty()) {
+            let named: Vec<String> = who.iter().take(MOST_USERS).map(|name| code(name)).collect();
+            let more = who.len().saturating_sub(MOST_USERS);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let _ = write!(text, "\n- {place}{which}: {}{more}", named.join(", "));
+        }
+    }
+    text.push('\n');
 }
 
 fn pod_security(text: &mut String, standing: &Standing) {

@@ -4,6 +4,8 @@
 //! `schemas/report.schema.json`; [`VERSION`] changes when a reader of the old schema could not read the new one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
@@ -11,18 +13,23 @@ use psp_admission::{Field, Policy};
 use serde::{Deserialize, Serialize};
 
 use super::diff::Diff;
+use super::fidelity::{Detection, Fidelity, Tally, audit_detection, runtime_detection};
+use super::passed_over::passed_over;
 use super::pss::{self, Standing};
 use super::rbac::Rbac;
-use super::{Fidelity, fidelity, runtime_fidelity};
+use crate::count::counted;
+use crate::predict::{Alert, Prediction, Workload};
 use crate::problem::{Place, Problem};
 use crate::psp::validity::unusable;
 use crate::read::{Inventory, Located};
 use crate::render::{self, AuditObject, Options, Rendered};
 use crate::restrictions::Mapped;
 use crate::write::MARK;
+use falco_rules::file::{Contents, contents};
+use psp_admission::access::{Grants, Subjects, account};
 
-/// The version of the schema.
-pub const VERSION: u32 = 1;
+/// The version of the schema. 2: totals by layer; `layers` holds only those that were made.
+pub const VERSION: u32 = 2;
 
 /// A conversion: what became of each field of each policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,15 +42,25 @@ pub struct Report {
     pub options: Settings,
     /// Sums over all policies.
     pub totals: Totals,
+    /// The files that hold the rules, in the order in which Falco loads them.
+    pub files: Vec<RulesFile>,
+    /// What would alert of the pods in the input; absent where there are none, or no rules for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_alert: Option<WouldAlert>,
+    /// Who may use every policy; absent where RBAC is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_use_every_policy: Option<MayUse>,
     /// The policies, by name.
     pub policies: Vec<PolicyReport>,
     /// Who may use which policy, as far as the input says.
     #[serde(default)]
     pub rbac: Rbac,
+    /// The conditions of the rules, by their names.
+    pub conditions: BTreeMap<String, String>,
     /// How many objects of other kinds the input held, by kind.
     pub passed_over: BTreeMap<String, usize>,
     /// What the user should know of the input.
-    pub warnings: Vec<Remark>,
+    pub warnings: Vec<Problem>,
     /// What changes against the file already there, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Diff>,
@@ -73,16 +90,263 @@ pub struct Totals {
     pub policies: usize,
     /// Policies that admission skipped, and that have no rules.
     pub unusable: usize,
-    /// Rules, the guard included.
+    /// Of the rules for the Kubernetes audit log; absent where none were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<LayerTotals>,
+    /// Of the rules for running containers; absent where none were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<LayerTotals>,
+}
+
+impl Totals {
+    /// The layers that have rules.
+    pub fn layers(&self) -> impl Iterator<Item = (render::Layer, &LayerTotals)> {
+        let audit = self.audit.as_ref().map(|totals| (render::Layer::Audit, totals));
+        audit.into_iter().chain(self.runtime.as_ref().map(|totals| (render::Layer::Runtime, totals)))
+    }
+}
+
+/// Sums over the rules of one layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerTotals {
+    /// Rules, those that belong to no policy included.
     pub rules: usize,
-    /// Fields by fidelity.
-    pub exact: usize,
-    /// Fields whose alerts may differ from what admission did.
-    pub approximate: usize,
-    /// Fields that restrict and have no alert.
-    pub undetectable: usize,
-    /// Fields that restrict nothing.
-    pub unrestricted: usize,
+    /// The fields of all policies.
+    #[serde(flatten)]
+    pub fields: Tally,
+}
+
+/// A file of rules, and what it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesFile {
+    /// Its name.
+    pub name: String,
+    /// What its rules look at.
+    pub layer: render::Layer,
+    /// How many rules it holds.
+    pub rules: usize,
+    /// The version of Falco's engine that it needs at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// The plugins that it needs, each in a version at least; one of several that stand for each other.
+    pub plugins: Vec<Vec<Plugin>>,
+}
+
+/// A plugin of Falco, in a version at least.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl From<&falco_rules::file::Plugin> for Plugin {
+    fn from(plugin: &falco_rules::file::Plugin) -> Self {
+        Self { name: plugin.name.clone(), version: plugin.version.clone() }
+    }
+}
+
+/// What would alert of the pods in the input, were they made anew, and of those that workloads are to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WouldAlert {
+    /// How many workloads there are: those that the pods belong to, and those judged by their templates.
+    pub workloads: usize,
+    /// How many workloads are judged by their templates, for want of pods.
+    pub templates: usize,
+    /// How many pods there are.
+    pub pods: usize,
+    /// How many pods would alert.
+    pub alerting_pods: usize,
+    /// How many of the pods PodSecurityPolicy admission let pass, and filled in what they left unset.
+    pub admitted_pods: usize,
+    /// The workloads that would alert, those with the most pods first.
+    pub alerting: Vec<AlertingWorkload>,
+}
+
+impl WouldAlert {
+    /// `5 of 7 workloads would alert`.
+    pub fn headline(&self) -> String {
+        match self.alerting.len() {
+            0 => format!("None of {} would alert", counted(self.workloads, "workload")),
+            n if n == self.workloads && n > 1 => format!("All {n} workloads would alert"),
+            n => format!("{n} of {} would alert", counted(self.workloads, "workload")),
+        }
+    }
+
+    /// What is counted, in a sentence without its full stop.
+    pub fn detail(&self) -> String {
+        if self.pods == 0 {
+            return "judged by their templates, since no pods are in the input".to_owned();
+        }
+        let mut detail =
+            format!("{} of {}, were they made anew", self.alerting_pods, counted(self.pods, "pod"));
+        if self.templates > 0 {
+            let workloads = counted(self.templates, "workload");
+            let _ = write!(detail, "; {workloads} judged by template alone");
+        }
+        if self.admitted_pods > 0 {
+            detail.push_str("; ");
+            detail.push_str(&counted(self.admitted_pods, "pod"));
+            detail.push_str(
+                " passed PodSecurityPolicy admission, which has filled in already what Lost Default would tell of",
+            );
+        }
+        detail
+    }
+
+    fn new(prediction: &Prediction<'_>, policies: &[PolicyReport], options: &Options) -> Self {
+        let by_name: HashMap<&str, &PolicyReport> = policies.iter().map(|p| (p.name.as_str(), p)).collect();
+        let allowed = |policy: &str, field: Field| {
+            let fields = by_name.get(policy).into_iter().flat_map(|policy| &policy.fields);
+            fields.into_iter().find(|f| f.field == field.name()).map(|f| f.value.clone())
+        };
+        let alert = |alert: &Alert<'_>| {
+            let (kind, policy, field) = match *alert {
+                Alert::Violation(policy, field) => (AlertKind::Violation, Some(policy), Some(field)),
+                Alert::LostDefault(policy, field) => (AlertKind::LostDefault, Some(policy), Some(field)),
+                Alert::NoUsablePolicy => (AlertKind::NoUsablePolicy, None, None),
+            };
+            PredictedAlert {
+                rule: alert.rule(),
+                kind,
+                policy: policy.map(str::to_owned),
+                field: field.map(|field| field.name().to_owned()),
+                allowed: policy.zip(field).and_then(|(policy, field)| allowed(policy, field)),
+            }
+        };
+        let exceptions = render::exceptions_by_workload(prediction, options.object);
+        let alerting = exceptions.map(|(workload, finding, exception)| AlertingWorkload {
+            kind: workload.kind.clone(),
+            namespace: workload.namespace.clone(),
+            name: workload.name.clone(),
+            pods: finding.pods,
+            alerts: finding.alerts.iter().map(alert).collect(),
+            exception,
+        });
+        Self {
+            workloads: prediction.workloads,
+            templates: prediction.templates,
+            pods: prediction.pods,
+            alerting_pods: prediction.findings.values().map(|finding| finding.pods).sum(),
+            admitted_pods: prediction.admitted,
+            alerting: alerting.collect(),
+        }
+    }
+}
+
+/// A workload that would alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertingWorkload {
+    /// `Deployment`, `CronJob`, …; `Node` for static pods; `Pod` for pods that nothing owns.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// How many of its pods would alert; 0: it is judged by its template.
+    pub pods: usize,
+    /// The alerts, each once.
+    pub alerts: Vec<PredictedAlert>,
+    /// The items of a rules file that silence these alerts of this workload.
+    pub exception: String,
+}
+
+impl AlertingWorkload {
+    /// `Deployment shop/cart`.
+    pub fn title(&self) -> String {
+        let Self { kind, namespace, name, .. } = self;
+        Workload { namespace: namespace.clone(), kind: kind.clone(), name: name.clone() }.to_string()
+    }
+}
+
+/// An alert that a workload would bring about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PredictedAlert {
+    /// The name of the rule.
+    pub rule: String,
+    /// What it tells.
+    pub kind: AlertKind,
+    /// The policy; absent where none may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// The field of the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What the policy allows there, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<String>,
+}
+
+/// What an alert tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// The policy refuses the pod.
+    Violation,
+    /// The policy would have filled in what the pod leaves unset.
+    LostDefault,
+    /// No policy may be used for the pod.
+    NoUsablePolicy,
+}
+
+impl AlertKind {
+    /// The words in the rules' names.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlertKind::Violation => "Violation",
+            AlertKind::LostDefault => "Lost Default",
+            AlertKind::NoUsablePolicy => "No Usable Policy",
+        }
+    }
+}
+
+impl PolicyReport {
+    /// The closest level, or `unusable`.
+    pub fn level_name(&self) -> &'static str {
+        self.pod_security.as_ref().map_or("unusable", |standing| standing.level.name())
+    }
+
+    /// The fields by how faithfully each layer's rules detect them.
+    pub fn tallies(&self) -> impl Iterator<Item = (render::Layer, Tally)> {
+        let tally = |layer: fn(&Layers) -> Option<&Layer>| -> Option<Tally> {
+            let mut layers = self.fields.iter().filter_map(|field| layer(&field.layers)).peekable();
+            layers.peek()?;
+            Some(layers.map(|layer| layer.fidelity).collect())
+        };
+        let audit = tally(|layers| layers.audit.as_ref()).map(|tally| (render::Layer::Audit, tally));
+        let runtime = tally(|layers| layers.runtime.as_ref()).map(|tally| (render::Layer::Runtime, tally));
+        audit.into_iter().chain(runtime)
+    }
+}
+
+/// Who may use a policy: `group …`, `user …`, `service account NAMESPACE/NAME`, or `service account NAME of the pod's own
+/// namespace`, where a manifest leaves the namespace open.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MayUse {
+    /// In every namespace.
+    pub everywhere: Vec<String>,
+    /// By namespace: who may use it there and not everywhere.
+    pub namespaces: BTreeMap<String, Vec<String>>,
+}
+
+impl From<&Grants> for MayUse {
+    fn from(grants: &Grants) -> Self {
+        let named = |subjects: &Subjects| -> Vec<String> {
+            let user = |user: &str| match account(user) {
+                Some((namespace, name)) => format!("service account {namespace}/{name}"),
+                None => format!("user {user}"),
+            };
+            let groups = subjects.groups.iter().map(|group| format!("group {group}"));
+            groups.chain(subjects.users.iter().map(|name| user(name))).collect()
+        };
+        let at_home = grants.at_home.iter();
+        let at_home = at_home.map(|name| format!("service account {name} of the pod's own namespace"));
+        Self {
+            everywhere: named(&grants.everywhere).into_iter().chain(at_home).collect(),
+            namespaces: grants.within.iter().map(|(name, of)| (name.to_string(), named(of))).collect(),
+        }
+    }
 }
 
 /// What became of one policy.
@@ -91,7 +355,7 @@ pub struct PolicyReport {
     /// Its name.
     pub name: String,
     /// Where it stands.
-    pub place: Spot,
+    pub place: Place,
     /// `sha256:` and 12 digits that change only with what the policy means.
     pub digest: String,
     /// Why admission skipped it, if it did.
@@ -99,37 +363,14 @@ pub struct PolicyReport {
     pub unusable: Option<String>,
     /// Which pods its rules look at.
     pub scope: Scope,
+    /// Who may use it, besides those who may use every policy; absent where RBAC is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_use: Option<MayUse>,
     /// The closest Pod Security Standard; absent for an unusable policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_security: Option<Standing>,
     /// Every field of the API, in its order.
     pub fields: Vec<FieldReport>,
-}
-
-/// A place in the input.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Spot {
-    /// The file as the user named it.
-    pub file: String,
-    /// Counted from 1; 0: the whole file.
-    pub line: usize,
-    /// In characters, counted from 1; 0: the whole file.
-    pub column: usize,
-}
-
-impl From<&Place> for Spot {
-    fn from(place: &Place) -> Self {
-        Self { file: place.file.clone(), line: place.line, column: place.column }
-    }
-}
-
-impl std::fmt::Display for Spot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.file),
-            line => write!(f, "{}:{line}:{}", self.file, self.column),
-        }
-    }
 }
 
 /// Which pods a policy's rules look at.
@@ -171,7 +412,7 @@ pub struct FieldReport {
     /// The API's spelling.
     pub field: String,
     /// Where the manifest says it; the policy's place where it is left out.
-    pub place: Spot,
+    pub place: Place,
     /// The policy's value, in words.
     pub value: String,
     /// What the policy refused.
@@ -189,12 +430,13 @@ pub struct FieldReport {
     pub lost: Vec<Lost>,
 }
 
-/// The two sources of events.
+/// The two sources of events; each is absent where no such rules were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layers {
     /// The Kubernetes audit log.
-    pub audit: Layer,
-    /// System calls of running containers; absent where no such rules were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Layer>,
+    /// System calls of running containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<Layer>,
 }
@@ -204,48 +446,41 @@ pub struct Layers {
 pub struct Layer {
     /// The rules, by name.
     pub rules: Vec<String>,
-    /// `exact`, `approximate`, `undetectable` or `unrestricted`.
-    pub fidelity: String,
+    /// How faithfully.
+    pub fidelity: Fidelity,
     /// Why it is not exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl Layers {
-    /// The layer that detects the field more faithfully; of two alike, audit.
-    pub fn best(&self) -> &Layer {
-        const ORDER: [&str; 3] = ["exact", "approximate", "undetectable"];
-        let rank = |layer: &Layer| ORDER.iter().position(|word| *word == layer.fidelity).unwrap_or(3);
-        self.runtime.as_ref().filter(|runtime| rank(runtime) < rank(&self.audit)).unwrap_or(&self.audit)
+    /// Those that were made.
+    pub fn made(&self) -> impl Iterator<Item = (render::Layer, &Layer)> {
+        let audit = self.audit.as_ref().map(|layer| (render::Layer::Audit, layer));
+        audit.into_iter().chain(self.runtime.as_ref().map(|layer| (render::Layer::Runtime, layer)))
     }
 
-    /// Both layers' names in words, with what they detect, where there is something to tell.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &Layer)> {
-        let audit = ("audit", &self.audit);
-        std::iter::once(audit).chain(self.runtime.as_ref().map(|layer| ("runtime", layer)))
+    /// The layer that detects the field more faithfully; of two alike, audit.
+    pub fn best(&self) -> Option<&Layer> {
+        self.made().map(|(_, layer)| layer).min_by_key(|layer| layer.fidelity)
+    }
+
+    /// How faithfully the better layer detects the field.
+    pub fn fidelity(&self) -> Fidelity {
+        self.best().map_or(Fidelity::Unrestricted, |layer| layer.fidelity)
+    }
+
+    /// Does the policy restrict anything here, as far as a layer's rules go?
+    pub fn restricts(&self) -> bool {
+        self.fidelity() != Fidelity::Unrestricted
     }
 }
 
 impl Layer {
-    fn new(rules: Vec<String>, fidelity: Fidelity) -> Self {
-        let word = match &fidelity {
-            Fidelity::Unrestricted => "unrestricted",
-            other => other.name(),
-        };
-        Self {
-            rules,
-            fidelity: word.to_owned(),
-            reason: match fidelity {
-                Fidelity::Approximate(reason) => Some(reason.to_owned()),
-                Fidelity::Undetectable(reason) => Some(reason),
-                Fidelity::Exact | Fidelity::Unrestricted => None,
-            },
-        }
+    fn new(rules: Vec<String>, detection: Detection) -> Self {
+        Self { rules, fidelity: detection.fidelity, reason: detection.reason }
     }
 }
-
-/// Why a report of runtime rules alone shows none for the audit log.
-const NOT_MADE: &str = "no rules for the audit log were made";
 
 /// The names of the rules that were made.
 struct RuleNames<'a> {
@@ -256,12 +491,14 @@ struct RuleNames<'a> {
 }
 
 impl<'a> RuleNames<'a> {
-    fn new(files: &'a [Rendered]) -> Self {
-        let of = |layer: render::Layer| files.iter().find(|file| file.layer == layer);
-        let names = |file: &'a Rendered| file.text.lines().filter_map(|line| line.strip_prefix("- rule: "));
-        let runtime = of(render::Layer::Runtime).map(|file| {
+    fn new(files: &'a [(render::Layer, Contents)]) -> Self {
+        let names = |layer: render::Layer| {
+            let file = files.iter().find(|(of, _)| *of == layer);
+            file.map(|(_, contents)| contents.rules().map(|(name, _)| name))
+        };
+        let runtime = names(render::Layer::Runtime).map(|names| {
             let mut by_field: HashMap<_, Vec<&str>> = HashMap::new();
-            for name in names(file) {
+            for name in names {
                 let parts = name
                     .strip_prefix("PSP ")
                     .and_then(|rest| rest.strip_suffix(") System Activity"))
@@ -272,7 +509,7 @@ impl<'a> RuleNames<'a> {
             }
             by_field
         });
-        Self { audit: of(render::Layer::Audit).map(|file| names(file).collect()), runtime }
+        Self { audit: names(render::Layer::Audit).map(Iterator::collect), runtime }
     }
 }
 
@@ -296,31 +533,6 @@ impl Lost {
     }
 }
 
-/// A remark about the input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remark {
-    /// Where.
-    pub place: Spot,
-    /// The field; empty when none is meant.
-    pub path: String,
-    /// What.
-    pub message: String,
-}
-
-impl From<&Problem> for Remark {
-    fn from(problem: &Problem) -> Self {
-        let Problem { place, path, message } = problem;
-        Self { place: place.into(), path: path.clone(), message: message.clone() }
-    }
-}
-
-impl std::fmt::Display for Remark {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
-        write!(f, "{}: {path}{}", self.place, self.message)
-    }
-}
-
 /// What admission did in a field, beside judging: see [`Lost`].
 pub fn lost(mapped: &Mapped) -> Vec<Lost> {
     let prevented = mapped.refuses.is_some().then_some(Lost::Prevented);
@@ -329,39 +541,55 @@ pub fn lost(mapped: &Mapped) -> Vec<Lost> {
 }
 
 impl Report {
-    /// The report of a conversion.
-    pub fn new(inventory: &Inventory, files: &[Rendered], options: &Options, changes: Option<Diff>) -> Self {
-        let rules = RuleNames::new(files);
-        let mut totals = Totals {
-            policies: inventory.policies.len(),
-            rules: files.iter().map(|file| file.rules).sum(),
-            ..Totals::default()
-        };
-        let mut policies = Vec::with_capacity(inventory.policies.len());
+    /// The report of a conversion; `prediction` is for the rules for the audit log.
+    pub fn new(
+        inventory: &Inventory,
+        files: &[Rendered],
+        options: &Options,
+        prediction: Option<&Prediction<'_>>,
+        changes: Option<Diff>,
+    ) -> Self {
+        let read: Vec<(render::Layer, Contents)> =
+            files.iter().map(|file| (file.layer, contents(&file.text))).collect();
+        let names = RuleNames::new(&read);
         let mapped = files.first().map(|file| file.policies.as_slice()).unwrap_or_default();
-        for (located, (_, mapped)) in inventory.policies.iter().zip(mapped) {
-            let report = policy(located, mapped, &rules, options);
-            totals.unusable += usize::from(report.unusable.is_some());
-            for field in &report.fields {
-                match field.layers.best().fidelity.as_str() {
-                    "exact" => totals.exact += 1,
-                    "approximate" => totals.approximate += 1,
-                    "undetectable" => totals.undetectable += 1,
-                    _ => totals.unrestricted += 1,
-                }
-            }
-            policies.push(report);
-        }
+        let located = inventory.policies.iter().zip(mapped);
+        let policies: Vec<PolicyReport> =
+            located.map(|(located, (_, mapped))| policy(located, mapped, &names, options)).collect();
+        let conditions = read.iter().flat_map(|(_, contents)| contents.rules());
+        let conditions =
+            conditions.filter_map(|(name, condition)| Some((name.to_owned(), condition?.to_owned())));
+        let rules = |(file, (_, contents)): (&Rendered, &(render::Layer, Contents))| RulesFile {
+            name: file.layer.file_name().to_owned(),
+            layer: file.layer,
+            rules: file.rules,
+            engine: contents.engine.clone(),
+            plugins: contents.plugins.iter().map(|with| with.iter().map(Plugin::from).collect()).collect(),
+        };
+        let predicted = prediction.filter(|prediction| prediction.workloads > 0);
         Self {
             version: VERSION,
             generator: format!("{MARK} {}", env!("CARGO_PKG_VERSION")),
             options: settings(options),
-            totals,
+            totals: totals(files, &policies),
+            files: files.iter().zip(&read).map(rules).collect(),
+            would_alert: predicted.map(|prediction| WouldAlert::new(prediction, &policies, options)),
+            may_use_every_policy: options.access.as_ref().map(|access| access.every().into()),
             policies,
             rbac: Rbac::new(inventory, options.access.as_ref()),
-            passed_over: super::passed_over(inventory, options),
-            warnings: inventory.warnings.iter().map(Remark::from).collect(),
+            conditions: conditions.collect(),
+            passed_over: passed_over(inventory, options),
+            warnings: inventory.warnings.clone(),
             changes,
+        }
+    }
+
+    /// Names the files of rules as they are written, each at its path, if it has one.
+    pub fn name_files<'p>(&mut self, paths: impl IntoIterator<Item = Option<&'p Path>>) {
+        for (file, path) in self.files.iter_mut().zip(paths) {
+            if let Some(name) = path.and_then(Path::file_name) {
+                file.name = name.to_string_lossy().into_owned();
+            }
         }
     }
 
@@ -371,6 +599,21 @@ impl Report {
     /// None that is known: the model holds text and numbers only.
     pub fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+}
+
+fn totals(files: &[Rendered], policies: &[PolicyReport]) -> Totals {
+    let of = |wanted: render::Layer, layer: fn(&Layers) -> Option<&Layer>| {
+        let file = files.iter().find(|file| file.layer == wanted)?;
+        let fields = policies.iter().flat_map(|policy| &policy.fields);
+        let fields = fields.filter_map(|field| layer(&field.layers)).map(|layer| layer.fidelity).collect();
+        Some(LayerTotals { rules: file.rules, fields })
+    };
+    Totals {
+        policies: policies.len(),
+        unusable: policies.iter().filter(|policy| policy.unusable.is_some()).count(),
+        audit: of(render::Layer::Audit, |layers| layers.audit.as_ref()),
+        runtime: of(render::Layer::Runtime, |layers| layers.runtime.as_ref()),
     }
 }
 
@@ -399,10 +642,11 @@ fn policy(
     let one = |(field, mapped): &(Field, Arc<Mapped>)| self::field(located, *field, mapped, rules, options);
     PolicyReport {
         name: policy.name.clone(),
-        place: (&located.place).into(),
+        place: located.place.clone(),
         digest: located.digest.clone(),
         unusable: unusable(policy),
         scope: scope(policy, options),
+        may_use: options.access.as_ref().and_then(|access| access.of(&policy.name)).map(MayUse::from),
         pod_security: pss::standing(policy),
         fields: mapped.iter().map(one).collect(),
     }
@@ -431,7 +675,6 @@ fn field(
     options: &Options,
 ) -> FieldReport {
     let policy = &located.policy;
-    let fidelity = fidelity(policy, field, mapped, options);
     let alerting = mapped.alerts_as.unwrap_or(field);
     let violation = mapped.refuses.as_ref().map(|_| format!("PSP {} Violation ({alerting})", policy.name));
     let lost_default = (mapped.corrects.is_some() || mapped.alerts_as.is_some())
@@ -440,26 +683,23 @@ fn field(
     FieldReport {
         field: field.name().to_owned(),
         place: place.map_or_else(
-            || (&located.place).into(),
-            |(_, line, column)| Spot { file: located.place.file.clone(), line: *line, column: *column },
+            || located.place.clone(),
+            |(_, line, column)| Place { file: located.place.file.clone(), line: *line, column: *column },
         ),
         value: mapped.value.clone(),
         refused: mapped.refuses.clone(),
         corrected: mapped.corrects.clone(),
         note: mapped.note.clone(),
         layers: Layers {
-            audit: match &rules.audit {
-                Some(names) => {
-                    let named = violation.into_iter().chain(lost_default);
-                    Layer::new(named.filter(|name| names.contains(name.as_str())).collect(), fidelity)
-                }
-                None if fidelity == Fidelity::Unrestricted => Layer::new(Vec::new(), fidelity),
-                None => Layer::new(Vec::new(), Fidelity::Undetectable(NOT_MADE.to_owned())),
-            },
+            audit: rules.audit.as_ref().map(|names| {
+                let named = violation.into_iter().chain(lost_default);
+                let made = named.filter(|name| names.contains(name.as_str())).collect();
+                Layer::new(made, audit_detection(policy, field, mapped, options))
+            }),
             runtime: rules.runtime.as_ref().map(|names| {
                 let key = (policy.name.as_str(), field.name());
                 let named = names.get(&key).into_iter().flatten().map(|name| (*name).to_owned());
-                Layer::new(named.collect(), runtime_fidelity(policy, field, mapped, options))
+                Layer::new(named.collect(), runtime_detection(policy, field, mapped, options))
             }),
         },
         lost: lost(mapped),

@@ -11,6 +11,7 @@ use super::diff::{Diff, Tuning, compare, unified};
 use super::{Report, github, html, markdown, sarif, text};
 use crate::cli::{Colour, Reporting};
 use crate::console::Console;
+use crate::predict::Prediction;
 use crate::read::{Inventory, unreadable};
 use crate::render::{Options, Rendered};
 use crate::write;
@@ -24,6 +25,8 @@ pub struct Outputs<'a> {
     pub reporting: &'a Reporting,
     /// For each rules file, where it goes (none: standard output), and the rules already there: see [`old_text`].
     pub files: Vec<(Option<&'a Path>, Option<&'a str>)>,
+    /// Do they hold the rules as Falco loads them, and not an object that carries these?
+    pub plain: bool,
 }
 
 impl Outputs<'_> {
@@ -66,7 +69,7 @@ impl Format {
             Format::Text => text::render(report),
             Format::Markdown => markdown::render(report),
             Format::Json => report.to_json()?,
-            Format::Html => html::render(report),
+            Format::Html => html::render(report)?,
             Format::Github => github::render(report),
             Format::Sarif => sarif::render(report)?,
         })
@@ -107,6 +110,7 @@ pub fn prepare<'a>(
     inventory: &Inventory,
     rendered: &'a [Rendered],
     options: &Options,
+    prediction: Option<&Prediction<'_>>,
     outputs: Outputs<'a>,
 ) -> Result<Prepared<'a>> {
     let reporting = outputs.reporting;
@@ -126,7 +130,10 @@ pub fn prepare<'a>(
         }
         // without --diff a report shows the rules alone, so that the same policies give the same bytes
         let changes = diff.clone().filter(|_| reporting.diff);
-        let report = Report::new(inventory, rendered, options, changes);
+        let mut report = Report::new(inventory, rendered, options, prediction, changes);
+        if outputs.plain {
+            report.name_files(outputs.files.iter().map(|(path, _)| *path));
+        }
         for format in &reporting.report {
             reports.push((target(*format, &outputs)?, format.render(&report)?));
         }

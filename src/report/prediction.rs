@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{counted, table};
+use crate::count::counted;
 use crate::predict::{Alert, Prediction};
+use crate::table::table;
 
 /// What would alert, in one line, and the workloads with the most pods, `most` rows at most.
 pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>) -> String {
-    let workloads = of(prediction.findings.len(), prediction.workloads, "workload", "workloads");
+    let workloads = of(prediction.findings.len(), prediction.workloads, "workload");
     let mut text = format!("{workloads} would alert");
     if prediction.pods > 0 {
         let alerting: usize = prediction.findings.values().map(|f| f.pods).sum();
-        let pods = counted(prediction.pods, "pod", "pods");
+        let pods = counted(prediction.pods, "pod");
         let _ = write!(text, ", were their pods made anew: {alerting} of {pods}");
         if prediction.templates > 0 {
-            let workloads = counted(prediction.templates, "workload", "workloads");
+            let workloads = counted(prediction.templates, "workload");
             let _ = write!(text, "; {workloads} known by template alone");
         }
     }
@@ -23,7 +24,7 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>
         let _ = write!(
             text,
             "\n{} passed PodSecurityPolicy admission, which has filled in already what Lost Default would tell of",
-            counted(prediction.admitted, "pod", "pods"),
+            counted(prediction.admitted, "pod"),
         );
     }
     let rows = rows(prediction);
@@ -40,18 +41,13 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>
     };
     let _ = write!(text, "\n{}", columns.trim_end());
     if let more @ 1.. = rows.len().saturating_sub(most) {
-        let s = if more == 1 { "" } else { "s" };
-        let _ = write!(text, "\n  {more} more row{s}: --predict shows all");
+        let _ = write!(text, "\n  {}: --predict shows all", counted(more, "more row"));
     }
     text
 }
 
-fn of(n: usize, all: usize, one: &str, many: &str) -> String {
-    if n == all {
-        format!("all {}", counted(n, one, many))
-    } else {
-        format!("{n} of {}", counted(all, one, many))
-    }
+fn of(n: usize, all: usize, noun: &str) -> String {
+    if n == all { format!("all {}", counted(n, noun)) } else { format!("{n} of {}", counted(all, noun)) }
 }
 
 fn rows(prediction: &Prediction<'_>) -> Vec<[String; 4]> {

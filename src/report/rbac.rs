@@ -6,7 +6,7 @@ use psp_admission::access::Access;
 use psp_admission::{Policy, alerts_beyond};
 use serde::{Deserialize, Serialize};
 
-use super::counted;
+use crate::count::counted;
 use crate::psp::validity::unusable;
 use crate::read::Inventory;
 
@@ -86,7 +86,7 @@ impl Rbac {
         overlaps.sort_by_key(|overlap| std::cmp::Reverse((overlap.admitted_by.len(), overlap.fields.len())));
         lines.extend(overlaps.iter().take(MOST_LINES).map(|overlap| overlap.line()));
         if let Some(more) = overlaps.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
-            lines.push(format!("{} more likewise", counted(more, "policy", "policies")));
+            lines.push(format!("{} more likewise", counted(more, "policy")));
         }
         lines.extend(
             self.command.as_ref().map(|command| format!("who may use which policy settles it: {command}")),
@@ -99,8 +99,8 @@ impl Rbac {
         format!(
             "{} RBAC of {} and {}, of which {} {} a policy",
             self.known,
-            counted(self.roles, "role", "roles"),
-            counted(self.bindings, "binding", "bindings"),
+            counted(self.roles, "role"),
+            counted(self.bindings, "binding"),
             self.granting,
             if self.granting == 1 { "grants" } else { "grant" },
         )
@@ -137,7 +137,7 @@ impl Overlap {
             self.policy,
             listed(&others),
             if others.len() == 1 { "admits" } else { "admit" },
-            counted(self.fields.len(), "field", "fields"),
+            counted(self.fields.len(), "field"),
         )
     }
 }
@@ -170,7 +170,7 @@ fn remarks(policies: &[&Policy], access: &Access) -> Vec<String> {
             if access.unnamed == 1 { ("is", "it does", "counts") } else { ("are", "they do", "count") };
         remarks.push(format!(
             "{} {is} in a namespace that {it} not name, and {counts} in every namespace; --default-namespace NAME names it",
-            counted(access.unnamed, "binding", "bindings"),
+            counted(access.unnamed, "binding"),
         ));
     }
     remarks

@@ -1,24 +1,34 @@
 //! The report as plain text, to be read in a minute.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::escape::{short, visible};
+use super::fidelity::Tally;
 use super::model::{Lost, PolicyReport, Report};
 use super::pss::{Demand, Level, Standing};
+use crate::count::counted;
+use crate::render::Layer;
 
 /// Widest line that names are filled up to, in characters.
 const WIDTH: usize = 110;
 
 /// The report as text.
 pub(super) fn render(report: &Report) -> String {
-    let totals = &report.totals;
-    let policies = if totals.policies == 1 { "PodSecurityPolicy" } else { "PodSecurityPolicies" };
-    let mut text = format!("What becomes of {} {policies}, {}\n\n", totals.policies, report.generator);
-    let _ = writeln!(
-        text,
-        "{} rules. Fields: {} exact, {} approximate, {} undetectable, {} unrestricted.",
-        totals.rules, totals.exact, totals.approximate, totals.undetectable, totals.unrestricted
-    );
+    let policies = counted(report.totals.policies, "PodSecurityPolicy");
+    let mut text = format!("What becomes of {policies}, {}\n\n", report.generator);
+    if let Some(would) = &report.would_alert {
+        let _ = writeln!(text, "{}: {}.", would.headline(), would.detail());
+    }
+    for (layer, totals) in report.totals.layers() {
+        let (rules, fields) = (counted(totals.rules, "rule"), totals.fields);
+        let _ = writeln!(
+            text,
+            "{rules} for {}. Fields: {fields}, {} unrestricted.",
+            layer.title(),
+            fields.unrestricted
+        );
+    }
     text.push_str(
         "The policies refused pods and filled in what pods left unset. Falco alerts on such pods; it neither refuses nor\n\
          fills in. A Pod Security Standard, set by a namespace label, refuses again what its level covers.\n",
@@ -55,22 +65,27 @@ pub(super) fn render(report: &Report) -> String {
 fn overview(text: &mut String, policies: &[PolicyReport]) {
     let name = |p: &PolicyReport| short(&p.name, 40);
     let width = policies.iter().map(|p| name(p).chars().count()).max().unwrap_or_default().max(6);
-    let _ = writeln!(text, "{:width$}  CLOSEST LEVEL  EXACT  APPROXIMATE  UNDETECTABLE", "POLICY");
+    let layers: Vec<Layer> =
+        policies.iter().flat_map(|p| p.tallies()).map(|(layer, _)| layer).take(2).collect();
+    let _ = write!(text, "{:width$}  {:13}", "POLICY", "CLOSEST LEVEL");
+    let layers: BTreeSet<Layer> = layers.into_iter().collect();
+    // which layer's they are, where there are two
+    let first = |layer: Layer| match layers.len() {
+        1 => "EXACT".to_owned(),
+        _ => format!("{}: EXACT", layer.name().to_uppercase()),
+    };
+    for layer in &layers {
+        let _ = write!(text, "  {}  APPROXIMATE  UNDETECTABLE", first(*layer));
+    }
+    text.push('\n');
     for policy in policies {
-        let count =
-            |fidelity: &str| policy.fields.iter().filter(|f| f.layers.best().fidelity == fidelity).count();
-        let level = match &policy.pod_security {
-            Some(standing) => standing.level.name(),
-            None => "unusable",
-        };
-        let _ = writeln!(
-            text,
-            "{:width$}  {level:<13}  {:>5}  {:>11}  {:>12}",
-            name(policy),
-            count("exact"),
-            count("approximate"),
-            count("undetectable")
-        );
+        let _ = write!(text, "{:width$}  {:<13}", name(policy), policy.level_name());
+        for (layer, tally) in policy.tallies() {
+            let width = first(layer).len();
+            let Tally { exact, approximate, undetectable, .. } = tally;
+            let _ = write!(text, "  {exact:>width$}  {approximate:>11}  {undetectable:>12}");
+        }
+        text.push('\n');
     }
 }
 
@@ -96,10 +111,13 @@ fn policy(text: &mut String, policy: &PolicyReport) {
         }
     }
     for field in &policy.fields {
-        for (layer, detected) in field.layers.named() {
+        for (layer, detected) in field.layers.made() {
             if let Some(reason) = &detected.reason {
-                let source =
-                    if field.layers.runtime.is_some() { format!(" ({layer})") } else { String::new() };
+                let source = if field.layers.runtime.is_some() {
+                    format!(" ({})", layer.name())
+                } else {
+                    String::new()
+                };
                 line(text, &format!("{} {}{source}", detected.fidelity, field.field), &visible(reason));
             }
         }

@@ -4,37 +4,46 @@
   root.classList.add("js");
   var all = function (selector, within) { return Array.prototype.slice.call((within || document).querySelectorAll(selector)); };
   var byId = function (id) { return document.getElementById(id); };
+  var on = function (target, event, run) { if (target) { target.addEventListener(event, run); } };
 
-  byId("theme").addEventListener("click", function () {
+  on(byId("theme"), "click", function () {
     var dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
   });
 
-  var rows = all("#matrix tbody tr");
+  // filters
+  var matrix = byId("matrix");
+  var rows = all("tbody tr", matrix);
+  var heads = all("thead th", matrix);
   var policies = all(".policy");
-  var heads = all("#matrix thead th");
-  var name = byId("by-name"), level = byId("by-level"), field = byId("by-field"), fidelity = byId("by-fidelity");
-  var unused = byId("unused");
+  var name = byId("by-name"), level = byId("by-level"), layer = byId("by-layer");
+  var field = byId("by-field"), fidelity = byId("by-fidelity"), unused = byId("unused");
+  // the policy's name and level stand before the fields
+  var FIRST = 2;
 
+  function detects(cell) {
+    var shown = matrix.dataset.layer;
+    var of = [shown === "runtime" ? null : cell.dataset.audit, shown === "audit" ? null : cell.dataset.runtime];
+    return of.some(function (how) { return how && how !== "n" && (fidelity.value === "" || how === fidelity.value); });
+  }
   function apply() {
+    if (layer) { matrix.dataset.layer = layer.value; }
     var text = name.value.trim().toLowerCase();
-    var column = field.value === "" ? -1 : Number(field.value);
+    var column = field.value === "" ? -1 : Number(field.value) + FIRST;
     var shown = 0;
     rows.forEach(function (row, index) {
-      var cells = row.cells;
       var fits = row.dataset.name.toLowerCase().indexOf(text) >= 0 && (level.value === "" || row.dataset.level === level.value);
       if (fits && column >= 0) {
-        var cell = cells[column + 2];
-        fits = !cell.classList.contains("n") && (fidelity.value === "" || cell.classList.contains(fidelity.value));
+        fits = detects(row.cells[column]);
       } else if (fits && fidelity.value !== "") {
-        fits = row.dataset.has.indexOf(fidelity.value) >= 0;
+        fits = Array.prototype.some.call(row.cells, detects);
       }
       row.hidden = !fits;
       policies[index].hidden = !fits;
       shown += fits ? 1 : 0;
     });
-    heads.forEach(function (head, index) { head.classList.toggle("hit", column >= 0 && index === column + 2); });
-    byId("shown").textContent = shown + " of " + rows.length;
+    heads.forEach(function (head, index) { head.classList.toggle("hit", index === column); });
+    byId("shown").textContent = shown + " of " + rows.length + (rows.length === 1 ? " policy" : " policies");
   }
   function columns() {
     heads.forEach(function (head, index) {
@@ -43,24 +52,74 @@
       rows.forEach(function (row) { row.cells[index].hidden = unused.checked; });
     });
   }
-  [name, level, field, fidelity].forEach(function (control) { control.addEventListener("input", apply); });
-  unused.addEventListener("input", columns);
+  [name, level, layer, field, fidelity].forEach(function (control) { on(control, "input", apply); });
+  on(unused, "input", columns);
+  on(document.querySelector(".filters"), "submit", function (event) { event.preventDefault(); });
 
+  // the cells are one stop of the Tab key, at the policy's name; arrows go on from there
+  on(matrix, "keydown", function (event) {
+    var step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    var cell = event.target.closest("th, td");
+    if (!step || !cell) { return; }
+    var row = rows.indexOf(cell.parentNode), column = cell.cellIndex;
+    var link = null;
+    do {
+      row += step[0];
+      column += step[1];
+      var next = rows[row] && rows[row].cells[column];
+      if (!next) { return; }
+      link = next.hidden || rows[row].hidden ? null : next.querySelector("a");
+    } while (!link);
+    event.preventDefault();
+    link.focus();
+  });
+
+  // a link to a part of a folded policy unfolds it
   function openTarget() {
     var target = location.hash.length > 1 ? byId(decodeURIComponent(location.hash.slice(1))) : null;
-    if (target && target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+    if (!target) { return; }
+    for (var at = target; at; at = at.parentElement) {
+      if (at.tagName === "DETAILS") { at.open = true; }
+    }
+    target.scrollIntoView();
   }
-  addEventListener("hashchange", openTarget);
-  byId("open-all").addEventListener("click", function () {
+  on(window, "hashchange", openTarget);
+  on(byId("open-all"), "click", function () {
     var closed = policies.some(function (policy) { return !policy.hidden && !policy.open; });
     policies.forEach(function (policy) { policy.open = closed && !policy.hidden; });
   });
+
+  function say(text) { byId("said").textContent = text; }
+  function select(node) {
+    var range = document.createRange();
+    range.selectNodeContents(node);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+  }
+  on(document, "click", function (event) {
+    var button = event.target.closest(".copy");
+    if (!button) { return; }
+    var code = button.parentNode.querySelector("code");
+    var done = function () {
+      button.textContent = "Copied";
+      say("Copied");
+      setTimeout(function () { button.textContent = "Copy"; say(""); }, 2000);
+    };
+    var byHand = function () { select(code); say("Selected: copy it with the keyboard"); };
+    if (navigator.clipboard) {
+      navigator.clipboard.writeText(code.textContent).then(done, byHand);
+    } else {
+      byHand();
+    }
+  });
+
+  // on paper all policies are open
   var wasOpen = null;
-  addEventListener("beforeprint", function () {
+  on(window, "beforeprint", function () {
     wasOpen = policies.map(function (policy) { return policy.open; });
     policies.forEach(function (policy) { policy.open = true; });
   });
-  addEventListener("afterprint", function () {
+  on(window, "afterprint", function () {
     if (wasOpen) { policies.forEach(function (policy, index) { policy.open = wasOpen[index]; }); }
   });
   apply();

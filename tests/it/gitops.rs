@@ -118,8 +118,7 @@ fn a_changed_policy_is_drift_until_the_rules_are_made_again() {
     let drift = run(folder, &["generate", "--check"], "").failed(1);
     assert!(drift.err.contains("out of date: falco/rules.yaml\n"), "{}", drift.err);
     let lines = changed(&drift.out);
-    let headline =
-        "changes: 1 policy changed, 1 matches fewer, 1 with other words or tags\n  ~ policy alpha\n";
+    let headline = "changes: 1 policy changed, 1 rule matching fewer, 1 rule with other words or tags\n  ~ policy alpha\n";
     assert!(drift.out.starts_with(headline), "{}", drift.out);
     assert!(drift.out.contains("\n  ~ rule PSP alpha Violation (hostPorts)"), "{}", drift.out);
     // the policy's digest, the macro with the ports, and the words of the rule

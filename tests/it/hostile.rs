@@ -296,7 +296,7 @@ fn talk(inventory: &Inventory) -> Vec<(&'static str, String)> {
         ("explain", report::explain(inventory, AuditObject::Response, None)),
         ("summary", report::summary(inventory, &rendered, &options)),
     ];
-    let report = Report::new(inventory, std::slice::from_ref(&rendered), &options, None);
+    let report = Report::new(inventory, std::slice::from_ref(&rendered), &options, None, None);
     for (name, format) in [
         ("text report", ReportFormat::Text),
         ("Markdown report", ReportFormat::Markdown),

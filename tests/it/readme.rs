@@ -98,7 +98,7 @@ fn coverage() -> String {
     );
     for field in Field::ALL {
         let mapped = restrictions::map(field, policy);
-        let fidelity = report::fidelity(policy, field, &mapped, &render::Options::default());
+        let fidelity = report::audit_detection(policy, field, &mapped, &render::Options::default()).fidelity;
         let refuses = mapped.refuses.unwrap_or_default();
         let corrects = mapped.corrects.or(mapped.note).unwrap_or_default();
         table.push_str(&format!("| `{field}` | {refuses} | {corrects} | {} |\n", fidelity.name()));
@@ -113,7 +113,8 @@ fn runtime() -> String {
     let mut table = String::from("| field | alerts on | fidelity | because |\n| --- | --- | --- | --- |\n");
     for field in Field::ALL {
         let mapped = restrictions::map(field, policy);
-        let fidelity = report::runtime_fidelity(policy, field, &mapped, &render::Options::default());
+        let fidelity =
+            report::runtime_detection(policy, field, &mapped, &render::Options::default()).fidelity;
         let sees = mapped.runtime.sees.unwrap_or_default();
         let reason = mapped.runtime.reason.unwrap_or_default();
         table.push_str(&format!("| `{field}` | {sees} | {} | {reason} |\n", fidelity.name()));

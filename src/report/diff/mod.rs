@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::Spot;
-use falco_rules::file::{Definitions, RuleDefinition, definitions, items};
+use crate::count::counted;
+use crate::problem::Place;
+use falco_rules::file::{Definitions, RuleDefinition, contents, definitions};
 use falco_rules::implies::{Prover, Which};
 use falco_rules::{Severity, Source, load};
 pub use unified::unified;
@@ -121,7 +122,7 @@ pub struct ListChange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TuningLoss {
     /// Where in the tuning file.
-    pub place: Spot,
+    pub place: Place,
     /// What, as `rule 'X'`.
     pub item: String,
     /// What is wrong, and the cure where there is one.
@@ -333,7 +334,7 @@ fn tuning_losses(
     };
     let mut defined: BTreeSet<(&'static str, String)> = BTreeSet::new();
     for file in tuning {
-        for item in items(file.text) {
+        for item in contents(file.text).items {
             let known = has(new, item.kind, &item.name) || defined.contains(&(item.kind, item.name.clone()));
             if !known && (item.overrides || has(old, item.kind, &item.name)) {
                 let renamed = diff.rules.iter().find(|r| item.kind == "rule" && r.rule == item.name);
@@ -344,7 +345,7 @@ fn tuning_losses(
                 };
                 lost_places.insert((file.name.to_owned(), item.place.0));
                 losses.push(TuningLoss {
-                    place: Spot { file: file.name.to_owned(), line: item.place.0, column: item.place.1 },
+                    place: Place { file: file.name.to_owned(), line: item.place.0, column: item.place.1 },
                     item: format!("{} '{}'", item.kind, item.name),
                     message: format!("changes what the new rules do not define: {cure}"),
                 });
@@ -363,7 +364,7 @@ fn tuning_losses(
         let told = lost_places.contains(&(finding.file.clone(), finding.line));
         if finding.severity == Severity::Error && !told {
             losses.push(TuningLoss {
-                place: Spot { file: finding.file, line: finding.line, column: finding.column },
+                place: Place { file: finding.file, line: finding.line, column: finding.column },
                 item: finding.item,
                 message: format!("does not load with the new rules: {}", finding.message),
             });
@@ -394,23 +395,23 @@ impl Diff {
         let urgency = |more: bool| rules(&|r| r.priority.as_ref().is_some_and(|p| p.more_urgent == more));
         let others = rules(&|r| !r.other.is_empty() || r.enabled.is_some());
         let parts: Vec<String> = [
-            (policies.added.len(), "policies added"),
-            (policies.removed.len(), "policies removed"),
-            (policies.changed.len(), "policies changed"),
-            (is(Change::Added), "rules added"),
-            (is(Change::Removed), "rules removed"),
-            (is(Change::Renamed), "rules renamed"),
-            (matches(Matches::More), "match more"),
-            (matches(Matches::Fewer), "match fewer"),
-            (matches(Matches::Other), "match other events"),
-            (urgency(true), "more urgent"),
-            (urgency(false), "less urgent"),
-            (others, "with other words or tags"),
-            (lists, "list items"),
+            (policies.added.len(), "policy", "added"),
+            (policies.removed.len(), "policy", "removed"),
+            (policies.changed.len(), "policy", "changed"),
+            (is(Change::Added), "rule", "added"),
+            (is(Change::Removed), "rule", "removed"),
+            (is(Change::Renamed), "rule", "renamed"),
+            (matches(Matches::More), "rule", "matching more"),
+            (matches(Matches::Fewer), "rule", "matching fewer"),
+            (matches(Matches::Other), "rule", "matching other events"),
+            (urgency(true), "rule", "more urgent"),
+            (urgency(false), "rule", "less urgent"),
+            (others, "rule", "with other words or tags"),
+            (lists, "list item", "changed"),
         ]
         .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, what)| format!("{n} {}", if n == 1 { singular(what) } else { what.to_owned() }))
+        .filter(|(n, ..)| *n > 0)
+        .map(|(n, noun, what)| format!("{} {what}", counted(n, noun)))
         .collect();
         if parts.is_empty() { "the text alone changes".to_owned() } else { parts.join(", ") }
     }
@@ -437,17 +438,6 @@ impl Diff {
         }
         lines.extend(self.tuning.iter().map(|t| format!("! {}: {} {}", t.place, t.item, t.message)));
         lines
-    }
-}
-
-/// `policies added` for one of them.
-fn singular(what: &str) -> String {
-    if let Some(rest) = what.strip_prefix("policies") {
-        return format!("policy{rest}");
-    }
-    match what.strip_prefix("rules") {
-        Some(rest) => format!("rule{rest}"),
-        None => what.replace("items", "item").replace("match ", "matches "),
     }
 }
 

@@ -65,7 +65,7 @@ fn a_rule_with_the_same_condition_was_renamed() {
             "! tuning.yaml:4:3: macro 'gone' changes what the new rules do not define: neither file defines it; correct the name",
         ]
     );
-    assert_eq!(diff.headline(), "1 rule renamed, 1 more urgent");
+    assert_eq!(diff.headline(), "1 rule renamed, 1 rule more urgent");
 }
 
 #[test]
