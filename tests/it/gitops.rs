@@ -937,9 +937,13 @@ fn the_krew_manifest_and_the_containerfile_fit_the_program() {
     let krew = &documents(&text("krew/psp2falco.yaml"))[0];
     assert_eq!(krew["spec"]["version"], format!("v{}", env!("CARGO_PKG_VERSION")));
     for platform in krew["spec"]["platforms"].as_array().unwrap() {
-        assert_eq!(platform["bin"], "psp2falco");
+        let windows = platform["selector"]["matchLabels"]["os"] == "windows";
+        assert_eq!(platform["bin"], if windows { "psp2falco.exe" } else { "psp2falco" });
         assert_eq!(platform["sha256"].as_str().unwrap().len(), 64);
     }
+    let formula = text("homebrew/psp2falco.rb");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(formula.contains(&format!("\n  version \"{version}\"\n")), "{formula}");
     let container = text("container/Containerfile");
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();

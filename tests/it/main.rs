@@ -19,6 +19,7 @@ mod golden;
 mod hostile;
 mod imports;
 mod messages;
+mod pages;
 mod pipes;
 mod pod_security;
 mod policy_validity;
@@ -26,7 +27,7 @@ mod predict;
 mod properties;
 mod rbac;
 mod reader;
-mod readme;
+
 mod real_falco;
 mod report;
 mod report_diff;

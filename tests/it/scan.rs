@@ -673,15 +673,15 @@ fn a_record_that_unpacks_without_end_is_passed_over() {
     assert!(run.err.contains("helm:web/bomb.v1: not a release record (larger than 128 MiB)"), "{}", run.err);
 }
 
-/// The rules of a ClusterRole in the README: API group, resource and verb.
-fn readme_role(name: &str) -> BTreeSet<(String, String, String)> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let block = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+/// The rules of a ClusterRole in the page on scanning: API group, resource and verb.
+fn documented_role(name: &str) -> BTreeSet<(String, String, String)> {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-to/scan.md")).unwrap();
+    let block = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let role = block
         .filter(|block| block.contains("kind: ClusterRole\n"))
         .map(|block| serde_yaml::from_str::<Value>(block).unwrap())
         .find(|role| role["metadata"]["name"] == name)
-        .unwrap_or_else(|| panic!("README.md: no ClusterRole {name}"));
+        .unwrap_or_else(|| panic!("docs/how-to/scan.md: no ClusterRole {name}"));
     let list = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
     let mut granted = BTreeSet::new();
     for rule in role["rules"].as_array().unwrap() {
@@ -697,13 +697,13 @@ fn readme_role(name: &str) -> BTreeSet<(String, String, String)> {
 }
 
 #[test]
-fn the_cluster_role_of_the_readme_grants_what_a_scan_asks_for_and_no_more() {
+fn the_cluster_role_of_the_documentation_grants_what_a_scan_asks_for_and_no_more() {
     let needs = |resources: &[Resource]| -> BTreeSet<(String, String, String)> {
         resources.iter().map(|r| (r.group.to_owned(), r.plural.to_owned(), "list".to_owned())).collect()
     };
     let read: Vec<Resource> = [&POLICIES[..], &RBAC, &[NAMESPACES, SERVICE_ACCOUNTS, PODS]].concat();
-    assert_eq!(readme_role("psp2falco-scan"), needs(&read));
-    assert_eq!(readme_role("psp2falco-scan-helm"), needs(&RELEASES));
+    assert_eq!(documented_role("psp2falco-scan"), needs(&read));
+    assert_eq!(documented_role("psp2falco-scan-helm"), needs(&RELEASES));
 
     // and these are all that it does ask for
     let server = Server::start(upgraded(vec![record(("a", "b", 1), "deployed", &chart("c"), 2)], vec![]));

@@ -186,10 +186,10 @@ impl Cluster {
     }
 }
 
-/// The roles in the README, as a user would apply them.
-fn readme_roles() -> Vec<Value> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+/// The roles in the page on scanning, as a user would apply them.
+fn documented_roles() -> Vec<Value> {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-to/scan.md")).unwrap();
+    let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks
         .filter(|block| block.contains("kind: ClusterRole\n"))
         .map(|block| serde_yaml::from_str(block).unwrap())
@@ -213,7 +213,7 @@ fn fill(cluster: &Cluster) {
         let account = json!({"metadata": {"name": format!("account-{index}")}});
         cluster.create("/api/v1/namespaces/web/serviceaccounts", &account);
     }
-    for role in readme_roles() {
+    for role in documented_roles() {
         cluster.create(&format!("{RBAC}/clusterroles"), &role);
     }
     cluster.grant("psp2falco-scan", "scanner");
@@ -339,7 +339,7 @@ fn a_real_cluster_is_scanned() {
     );
 
     // without rights on pods
-    let mut role = readme_roles().remove(0);
+    let mut role = documented_roles().remove(0);
     role["rules"].as_array_mut().unwrap().last_mut().unwrap()["resources"] =
         json!(["namespaces", "serviceaccounts"]);
     let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/psp2falco-scan";

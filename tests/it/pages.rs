@@ -1,46 +1,271 @@
-//! The README tells the truth: its commands are run, its outputs, tables and examples compared.
+//! The README and the pages of `docs` tell the truth: their commands are run, their outputs, tables and examples
+//! compared, their links followed.
 //!
-//! `UPDATE_EXPECTED=1 cargo test --test it readme::` writes them.
+//! `UPDATE_EXPECTED=1 cargo test --test it pages::` writes them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use crate::snapshot::{check, root};
+use crate::snapshot::{check, files, root};
 use falco_rules::{Event, RuleSet, Source, load};
 use psp_admission::Field;
 use psp2falco::read;
 use psp2falco::render;
 use psp2falco::report;
 use psp2falco::restrictions;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const TUNING: &str = "fixtures/tuning/psp_tuning.yaml";
 const EVERY_FIELD: &str = "fixtures/psp/policies/every-field.yaml";
 const RESTRICTED: &str = "fixtures/psp/policies/kubernetes-restricted.yaml";
 
 #[test]
-fn the_readme_is_up_to_date() {
-    let path = root().join("README.md");
-    let mut text = fs::read_to_string(&path).unwrap();
-    let tuning = fs::read_to_string(root().join(TUNING)).unwrap();
-    text = between(&text, "tuning", &format!("```yaml\n{tuning}```\n"));
-    text = between(&text, "coverage", &coverage());
-    text = between(&text, "runtime", &runtime());
-    text = between(&text, "limits", &limits());
-    text = between(&text, "sizes", &sizes());
-    #[cfg(unix)]
-    {
-        text = with_outputs(&text);
+fn every_page_is_up_to_date() {
+    let mut unused: BTreeSet<&str> = GENERATED.iter().map(|(marker, _)| *marker).collect();
+    let mut problems = Vec::new();
+    for page in pages() {
+        let path = root().join(&page);
+        let mut text = fs::read_to_string(&path).unwrap();
+        for (marker, generate) in GENERATED {
+            if let Some(new) = between(&text, marker, &generate) {
+                unused.remove(marker);
+                text = new;
+            }
+        }
+        #[cfg(unix)]
+        {
+            text = with_outputs(&page, &text);
+        }
+        problems.extend(check(&path, &text).err());
     }
-    crate::snapshot::report(&check(&path, &text).err().into_iter().collect::<Vec<_>>(), "readme");
+    assert!(unused.is_empty(), "no page shows {unused:?}");
+    crate::snapshot::report(&problems, "it pages::");
 }
 
-/// `text` with what stands between two markers replaced.
-fn between(text: &str, marker: &str, new: &str) -> String {
+/// Makes what stands between two markers.
+type Generate = fn() -> String;
+
+/// What the program knows best, by the marker of the places where pages show it.
+const GENERATED: [(&str, Generate); 9] = [
+    ("tuning", tuning),
+    ("coverage", coverage),
+    ("runtime", runtime),
+    ("runtime counts", runtime_counts),
+    ("limits", limits),
+    ("sizes", sizes),
+    ("command line", command_line),
+    ("configuration", configuration),
+    ("plugin fields", plugin_fields),
+];
+
+/// Every page that people read, by its path in the repository.
+fn pages() -> Vec<String> {
+    let docs = files(&root().join("docs")).into_iter().map(|path| format!("docs/{}", path.display()));
+    let markdown = docs.filter(|path| path.ends_with(".md"));
+    markdown
+        .chain(["README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"].map(str::to_owned))
+        .collect()
+}
+
+/// `text` with what stands between two markers replaced, if it has them.
+fn between(text: &str, marker: &str, new: &dyn Fn() -> String) -> Option<String> {
     let (open, close) = (format!("<!-- {marker} -->\n"), format!("<!-- /{marker} -->\n"));
-    let (before, rest) = text.split_once(&open).unwrap_or_else(|| panic!("README.md: no {open}"));
-    let (_, after) = rest.split_once(&close).unwrap_or_else(|| panic!("README.md: no {close}"));
-    format!("{before}{open}{new}{close}{after}")
+    let (before, rest) = text.split_once(&open)?;
+    let (_, after) = rest.split_once(&close).unwrap_or_else(|| panic!("no {close}"));
+    Some(format!("{before}{open}{}{close}{after}", new()))
+}
+
+fn tuning() -> String {
+    format!("```yaml\n{}```\n", fs::read_to_string(root().join(TUNING)).unwrap())
+}
+
+/// The help of every command, as it is on record.
+fn command_line() -> String {
+    let mut text = String::new();
+    for name in ["convert", "scan", "generate", "replay", "explain", "lint", "krm", "completions", "man"] {
+        let help = fs::read_to_string(root().join(format!("fixtures/expected/help/{name}.txt"))).unwrap();
+        text.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", help.trim_end()));
+    }
+    text.push('\n');
+    text
+}
+
+/// The keys of a psp2falco.yaml, as its schema explains them.
+fn configuration() -> String {
+    fn rows(schema: &Value, above: &str, table: &mut String) {
+        for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+            let description = value["description"].as_str().unwrap();
+            let values = value["enum"].as_array().or_else(|| value["items"]["enum"].as_array());
+            let values = values.map(|values| values.iter().map(|v| format!("`{}`", v.as_str().unwrap())));
+            let mut meaning = description.to_owned();
+            if let Some(values) = values {
+                meaning.push_str(&format!(" One of {}.", values.collect::<Vec<_>>().join(", ")));
+            }
+            if let Some(default) = value.get("default") {
+                meaning.push_str(&format!(" `{}` when left out.", default.to_string().trim_matches('"')));
+            }
+            table.push_str(&format!("| `{above}{key}` | {} |\n", meaning.replace('|', "\\|")));
+            rows(value, &format!("{above}{key}."), table);
+        }
+    }
+    let schema: Value = serde_json::from_str(include_str!("../../src/config/schema.json")).unwrap();
+    let mut table = String::from("| key | meaning |\n| --- | --- |\n");
+    rows(&schema, "", &mut table);
+    table
+}
+
+/// What the plugin's own page says of its fields, and how Falco loads it.
+fn plugin_fields() -> String {
+    let page = fs::read_to_string(root().join("crates/falco-plugin-psp/README.md")).unwrap();
+    let (_, rest) = page.split_once("| field |").unwrap();
+    let (table, _) = rest.split_once("\nLicense:").unwrap();
+    format!("| field |{}\n", table.trim_end())
+}
+
+/// How many fields the runtime rules see.
+fn runtime_counts() -> String {
+    let inventory = read(EVERY_FIELD);
+    let policy = &inventory.policies[0].policy;
+    let mut counts = [0; 3];
+    for field in Field::ALL {
+        let mapped = restrictions::map(field, policy);
+        match report::runtime_detection(policy, field, &mapped, &render::Options::default()).fidelity.name() {
+            "exact" => counts[0] += 1,
+            "approximate" => counts[1] += 1,
+            "undetectable" => counts[2] += 1,
+            _ => {}
+        }
+    }
+    let [exact, approximate, undetectable] = counts;
+    format!(
+        "- Of the 26 fields, the runtime rules see {exact} exactly, {approximate} approximately and {undetectable} not at all.\n  \
+         [Their table](docs/reference/runtime.md) gives the reason for each.\n"
+    )
+}
+
+/// The lines of `text` outside its fenced blocks, and the blocks: their language and lines.
+fn split(text: &str) -> (Vec<&str>, Vec<(&str, Vec<&str>)>) {
+    let (mut prose, mut blocks) = (Vec::new(), Vec::<(&str, Vec<&str>)>::new());
+    let mut in_block = false;
+    for line in text.lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            in_block = !in_block;
+            if in_block {
+                blocks.push((language, Vec::new()));
+            }
+        } else if in_block {
+            blocks.last_mut().unwrap().1.push(line);
+        } else {
+            prose.push(line);
+        }
+    }
+    (prose, blocks)
+}
+
+/// What a forge makes of a heading, to link to it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// The targets of the links in `line`.
+fn links(line: &str) -> Vec<&str> {
+    line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target).collect()
+}
+
+/// `path` without `.` and `..`.
+fn normal(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut problems = Vec::new();
+    let mut checked = 0;
+    for page in pages() {
+        let text = fs::read_to_string(root().join(&page)).unwrap();
+        let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for target in split(&text).0.into_iter().flat_map(links).filter(|link| !link.starts_with("https://"))
+        {
+            checked += 1;
+            let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let to = if path.is_empty() { page.clone() } else { normal(&format!("{folder}/{path}")) };
+            if !root().join(&to).exists() {
+                problems.push(format!("{page}: {target} does not exist"));
+            } else if page.starts_with("docs/") && !to.starts_with("docs/") {
+                problems.push(format!("{page}: {target} is no page of the book; name its path instead"));
+            } else if !fragment.is_empty() {
+                let there = fs::read_to_string(root().join(&to)).unwrap();
+                let headings = split(&there).0.into_iter().filter(|line| line.starts_with('#'));
+                if !headings.map(|line| anchor(line.trim_start_matches('#').trim())).any(|a| a == fragment) {
+                    problems.push(format!("{page}: {to} has no heading #{fragment}"));
+                }
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(checked > 50, "{checked}");
+}
+
+#[test]
+fn every_page_stands_in_the_contents_once() {
+    let contents = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let mut listed: Vec<String> =
+        contents.lines().flat_map(links).map(|link| format!("docs/{link}")).collect();
+    listed.sort();
+    let mut there: Vec<String> =
+        pages().into_iter().filter(|page| page.starts_with("docs/") && page != "docs/SUMMARY.md").collect();
+    there.sort();
+    assert_eq!(listed, there);
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
+    assert!(lines <= 150, "{lines} lines; a page of docs/ has room");
+}
+
+/// Commands that need a cluster, or write into one, are not run; that they are commands is checked.
+#[test]
+fn commands_that_are_not_run_are_commands() {
+    use clap::Parser as _;
+    let mut checked = 0;
+    for page in pages() {
+        let text = fs::read_to_string(root().join(&page)).unwrap();
+        for (_, lines) in split(&text).1.into_iter().filter(|(language, _)| *language == "sh") {
+            let joined = lines.join("\n").replace("\\\n", " ");
+            for command in joined.lines().flat_map(|line| line.split('|')).map(str::trim) {
+                let words: Vec<&str> = command.split_whitespace().take_while(|word| *word != "&&").collect();
+                if words.first() != Some(&"psp2falco") || !cfg!(feature = "cluster") && words[1] == "scan" {
+                    continue;
+                }
+                checked += 1;
+                let parsed = psp2falco::cli::Cli::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{page}: {command}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+    assert!(checked > 3, "{checked}");
+}
+
+#[test]
+fn every_yaml_example_is_yaml() {
+    for page in pages() {
+        let text = fs::read_to_string(root().join(&page)).unwrap();
+        for (_, lines) in split(&text).1.into_iter().filter(|(language, _)| *language == "yaml") {
+            let parsed = serde_yaml::from_str::<Value>(&lines.join("\n"));
+            assert!(parsed.is_ok(), "{page}: {}\n{}", parsed.unwrap_err(), lines.join("\n"));
+        }
+    }
 }
 
 /// The limits that the program refuses to go beyond.
@@ -126,12 +351,12 @@ fn read(path: &str) -> read::Inventory {
     read::read(&[read::Source::Path(root().join(path))], &read::Options::default()).unwrap()
 }
 
-/// The README with the true output after each command of its `console` blocks. They run one after the other in a
-/// folder of their own where `fixtures` and `examples` are at hand; `cargo run --release --` stands for the program.
+/// A page with the true output after each command of its `console` blocks. They run one after the other in a folder of
+/// their own where `fixtures`, `examples` and `templates` are at hand; `cargo run --release --` stands for the program.
 #[cfg(unix)]
-fn with_outputs(text: &str) -> String {
+fn with_outputs(page: &str, text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["fixtures", "examples"] {
+    for name in ["fixtures", "examples", "templates"] {
         std::os::unix::fs::symlink(root().join(name), folder.path().join(name)).unwrap();
     }
     let mut new = String::new();
@@ -145,7 +370,7 @@ fn with_outputs(text: &str) -> String {
         if fence {
             in_block = line == "```console";
         } else if let Some(command) = line.strip_prefix("$ ").filter(|_| in_block) {
-            new.push_str(&output(command, folder.path()));
+            new.push_str(&output(page, command, folder.path()));
         }
     }
     new
@@ -153,7 +378,7 @@ fn with_outputs(text: &str) -> String {
 
 /// What a terminal shows of `command`.
 #[cfg(unix)]
-fn output(command: &str, folder: &std::path::Path) -> String {
+fn output(page: &str, command: &str, folder: &std::path::Path) -> String {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_psp2falco"));
     let found_first = program.parent().unwrap().display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
@@ -165,7 +390,7 @@ fn output(command: &str, folder: &std::path::Path) -> String {
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!text.trim().is_empty(), "README.md: {command} prints nothing");
+    assert!(!text.trim().is_empty(), "{page}: {command} prints nothing");
     text
 }
 
@@ -231,7 +456,7 @@ fn the_tuning_example_does_what_it_says() {
     assert_eq!(alerts("monitoring", "node-exporter-x", None), []);
 }
 
-/// The rows of the table in `docs/falco-model.md`: example and reason.
+/// The rows of the table in `docs/explanation/falco-model.md`: example and reason.
 fn refused_constructs(text: &str) -> Vec<(String, String)> {
     let rows = text.lines().filter(|line| line.starts_with("| ")).skip(2);
     let cells =
@@ -255,7 +480,7 @@ fn reason(condition: &str) -> Option<String> {
 
 #[test]
 fn the_list_of_what_is_not_evaluated_is_complete() {
-    let path = root().join("docs/falco-model.md");
+    let path = root().join("docs/explanation/falco-model.md");
     let text = fs::read_to_string(&path).unwrap();
     let rows = refused_constructs(&text);
     for (example, wanted) in &rows {
@@ -276,6 +501,6 @@ fn the_list_of_what_is_not_evaluated_is_complete() {
     let old = text.lines().find(|line| line.starts_with("The fields that no log holds: ")).unwrap();
     crate::snapshot::report(
         &check(&path, &text.replace(&format!("{old}\n"), &line)).err().into_iter().collect::<Vec<_>>(),
-        "readme",
+        "it pages::",
     );
 }
