@@ -9,6 +9,8 @@
 mod cluster;
 #[path = "cost/events.rs"]
 mod events;
+#[path = "cost/process.rs"]
+mod process;
 #[path = "cost/runs.rs"]
 mod runs;
 

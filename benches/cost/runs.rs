@@ -5,44 +5,15 @@ use std::fs;
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::events::{self, Repeated};
-use super::{POLICIES, cluster, policies, row};
+use super::{POLICIES, cluster, policies, process, row};
 
 /// Runs the program in a folder, and returns what it cost; the memory is in MB.
 fn run(folder: &Path, args: &[&str]) -> (Duration, usize) {
-    let start = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_psp2falco"))
-        .args(args)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let process = Path::new("/proc").join(child.id().to_string());
-    let read = |name: &str| fs::read_to_string(process.join(name)).unwrap_or_default();
-    let mut peak = 0;
-    // until it has ended and waits to be asked for its end
-    let ticks = loop {
-        let status = read("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        peak = peak.max(line.trim().trim_end_matches(" kB").parse().unwrap_or_default());
-        let stat = read("stat");
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-        if matches!(fields.first(), None | Some(&"" | &"Z")) {
-            let ticks = |n: usize| fields.get(n).and_then(|field| field.parse::<u64>().ok());
-            break ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    };
-    assert!(child.wait().unwrap().success(), "{args:?}");
-    // Linux counts in hundredths of a second for everybody
-    (
-        ticks.map_or_else(|| start.elapsed(), |ticks| Duration::from_millis(ticks * 10)),
-        peak * 1024 / 1_000_000,
-    )
+    let mut command = Command::new(env!("CARGO_BIN_EXE_psp2falco"));
+    process::run(command.args(args).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 /// A row for a run at three sizes, each over its own input file and to a new output.

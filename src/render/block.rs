@@ -23,7 +23,7 @@ pub(super) struct Block {
     pub(super) number: usize,
     /// How many rules it holds.
     pub(super) rules: usize,
-    /// What stands after `ID and` in the condition of its Violation rule.
+    /// What its Violation rule asks of the pod.
     pub(super) refused: Option<String>,
     /// The same of its Lost Default rule.
     pub(super) corrected: Option<String>,
@@ -123,15 +123,18 @@ fn cut_at_names(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What the rule of a kind asks of the pod: what stands after `ID and` in its condition, without what it asks of the
-/// policy's other verdicts and of other policies.
+/// What the rule of a kind asks of the pod: what stands before `and ID` in its condition, or after `ID and`, without what
+/// it asks of the policy's other verdicts and of other policies, and without what only saves time.
 fn condition(rendered: &str, kind: &str) -> Option<String> {
     let mut lines = rendered.lines().skip_while(|l| !(l.starts_with("- rule:") && l.contains(kind)));
     let condition = lines.find_map(|l| l.strip_prefix("  condition: "))?;
-    let condition = condition.strip_prefix(ID)?.strip_prefix(" and ")?;
     let verdicts = [" and not \u{e002}", " and \u{e001}__corrects", " and not \u{e001}__refused"];
-    let asked = verdicts.iter().find_map(|v| Some(condition.rsplit_once(v)?.0));
-    Some(asked.unwrap_or(condition).to_owned())
+    let asked = verdicts.iter().find_map(|v| Some(condition.rsplit_once(v)?.0)).unwrap_or(condition);
+    let before = asked.strip_suffix(ID).and_then(|asked| asked.strip_suffix(" and "));
+    let after = asked.strip_prefix(ID).and_then(|asked| asked.strip_prefix(" and "));
+    let asked = before.or(after)?;
+    let saves_time = |(first, _): &(&str, &str)| first.starts_with("psps_maybe_");
+    Some(asked.split_once(" and ").filter(saves_time).map_or(asked, |(_, rest)| rest).to_owned())
 }
 
 /// The names of shared macros and lists in the conditions of a text; what only reads like one is a policy's value.
@@ -198,14 +201,14 @@ mod tests {
 
     #[test]
     fn stand_ins_are_written_as_the_policy_s_names() {
-        let block = Block::new("- rule: PSP \u{e000} Violation (x)\n  condition: \u{e001} and psps_x\n");
+        let block = Block::new("- rule: PSP \u{e000} Violation (x)\n  condition: psps_x and \u{e001}\n");
         let mut text = String::new();
         block.items().for_each(|item| item.write("a-b", "psp_a_b", &mut text));
         block.items().for_each(|item| item.write("c", "psp_c", &mut text));
         assert_eq!(
             text,
-            "\n- rule: PSP a-b Violation (x)\n  condition: psp_a_b and psps_x\n\
-             \n- rule: PSP c Violation (x)\n  condition: psp_c and psps_x\n"
+            "\n- rule: PSP a-b Violation (x)\n  condition: psps_x and psp_a_b\n\
+             \n- rule: PSP c Violation (x)\n  condition: psps_x and psp_c\n"
         );
         assert_eq!((block.rules, block.refused.as_deref()), (1, Some("psps_x")));
         assert!(block.shared.contains("psps_x"));

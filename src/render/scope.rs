@@ -11,7 +11,7 @@ use crate::psp::validity::namespace;
 use crate::read::Located;
 
 fn within(namespaces: &[String]) -> String {
-    format!("ka.target.namespace in ({})", quoted(namespaces))
+    format!("jevt.value[/objectRef/namespace] in ({})", quoted(namespaces))
 }
 
 /// The conditions that narrow all rules to what the user asked for.

@@ -18,6 +18,8 @@ const IN_PLACE: usize = 100;
 /// (`concat`, which needs a newer Falco).
 const MANY: usize = 6;
 
+/// The pod's namespace.
+const NAMESPACE: &str = "jevt.value[/objectRef/namespace]";
 /// What means something else to YAML or to a condition.
 const RESERVED: [&str; 14] =
     ["and", "or", "not", "in", "exists", "true", "false", "null", "yes", "no", "on", "off", "y", "n"];
@@ -134,15 +136,16 @@ pub(super) fn usable(name: &str, grants: &Grants, or_macro: Option<&str>, object
     let mut writer = Writer { name, lists: String::new(), count: 0 };
     let mut clauses: Vec<String> = or_macro.map(str::to_owned).into_iter().collect();
     if parts.by_all {
-        clauses = vec!["ka.verb exists".to_owned()];
+        clauses = vec!["jevt.value[/verb] exists".to_owned()];
         usable.by_all = true;
     } else {
         writer.pods(&parts, object, &mut clauses);
         let direct = writer.requesters(&parts, &Requester::Direct, &mut usable.left_out);
         let impersonated = writer.requesters(&parts, &Requester::Impersonated, &mut usable.left_out);
-        for (test, requesters) in
-            [("not ka.impuser.name exists", direct), ("ka.impuser.name exists", impersonated)]
-        {
+        for (test, requesters) in [
+            ("not jevt.value[/impersonatedUser/username] exists", direct),
+            ("jevt.value[/impersonatedUser/username] exists", impersonated),
+        ] {
             if !requesters.is_empty() {
                 clauses.push(format!("{test} and ({})", requesters.join("\n        or ")));
             }
@@ -173,14 +176,14 @@ impl Writer<'_> {
     /// Pods that may whoever asks for them.
     fn pods(&mut self, parts: &Parts, object: &str, clauses: &mut Vec<String>) {
         if !parts.open.is_empty() {
-            clauses.push(self.among("ka.target.namespace", &parts.open));
+            clauses.push(self.among(NAMESPACE, &parts.open));
         }
         let account = format!("jevt.value[{object}/spec/serviceAccountName]");
         if !parts.at_home.is_empty() {
             clauses.push(self.accounted(&account, &parts.at_home));
         }
         for (accounts, namespaces) in alike(parts.pods.iter().map(|(n, a)| (n, a.clone()))) {
-            let namespaces = self.among("ka.target.namespace", &namespaces);
+            let namespaces = self.among(NAMESPACE, &namespaces);
             let accounted = self.accounted(&account, &accounts);
             clauses.push(format!("{namespaces} and {accounted}"));
         }
@@ -202,7 +205,7 @@ impl Writer<'_> {
         let keyed =
             parts.within.iter().map(|(n, (s, a))| (n, (s.users.clone(), s.groups.clone(), a.clone())));
         for ((users, groups, accounts), namespaces) in alike(keyed) {
-            let namespaces = self.among("ka.target.namespace", &namespaces);
+            let namespaces = self.among(NAMESPACE, &namespaces);
             let mut subjects = self.subjects(&Subjects { users, groups }, requester, left_out);
             for name in accounts {
                 subjects.push(requester.is_at_home(&name));
@@ -272,15 +275,15 @@ impl Writer<'_> {
 impl Requester {
     fn name(&self) -> &'static str {
         match self {
-            Self::Direct => "ka.user.name",
-            Self::Impersonated => "ka.impuser.name",
+            Self::Direct => "jevt.value[/user/username]",
+            Self::Impersonated => "jevt.value[/impersonatedUser/username]",
         }
     }
 
     /// The requester is the service account of this name in the pod's namespace.
     fn is_at_home(&self, account: &str) -> String {
         let name = quote(&format!(":{account}"));
-        format!("{}=concat('system:serviceaccount:', ka.target.namespace, {name})", self.name())
+        format!("{}=concat('system:serviceaccount:', {NAMESPACE}, {name})", self.name())
     }
 }
 

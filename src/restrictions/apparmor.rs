@@ -27,6 +27,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         )
         .runtime(Sight::undetectable("Falco has no field for a process's AppArmor profile"))
         .with("unset_refused", unset_refused)
+        .with("runtime_default", names.iter().any(|n| ["runtime/default", "docker/default"].contains(n)))
         .with("profiles", profile_texts(names.iter().copied()))
         // an empty annotation counts as unset
         .with("annotations", whole_strings(names.iter().copied().chain([""])))

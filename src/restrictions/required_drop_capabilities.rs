@@ -26,5 +26,6 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             format!("container that does not drop {}, which the policy dropped", listed(names)),
         )
         .runtime(runtime.with("all", all).with("back", back).with("names", dropped))
+        .with("all", names.iter().all(|n| n == "ALL"))
         .with("names", names.clone())
 }

@@ -25,5 +25,6 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         )
         .runtime(Sight::undetectable("Falco has no field for a process's seccomp profile"))
         .with("unset_refused", unset_refused)
+        .with("runtime_default", names.iter().any(|n| ["runtime/default", "docker/default"].contains(n)))
         .with("profiles", profile_texts(names.iter().copied()))
 }

@@ -395,11 +395,11 @@ fn namespaces_narrow_every_policy() {
     let rules = run(&["convert", RESTRICTED, BASELINE, "--namespace", "web", "--namespace", "shop"]).done();
     for policy in ["psp_restricted", "psp_baseline"] {
         let scope = condition(&rules, policy);
-        assert!(scope.contains("and ka.target.namespace in ("), "{scope}");
+        assert!(scope.contains("and jevt.value[/objectRef/namespace] in ("), "{scope}");
         assert!(scope.contains("web") && scope.contains("shop"), "{scope}");
     }
     let rules = run(&["convert", RESTRICTED, "--exclude-namespace", "kube-system"]).done();
-    assert!(condition(&rules, "psp_restricted").contains("and not ka.target.namespace in ("));
+    assert!(condition(&rules, "psp_restricted").contains("and not jevt.value[/objectRef/namespace] in ("));
     assert!(condition(&rules, "psp_restricted").contains("kube-system"));
 }
 
@@ -412,7 +412,7 @@ fn annotations_narrow_their_policy() {
     let text = format!("{annotated}---\n{}", SMALL.replace("small", "other"));
     let rules = run_in(root(), &["convert", "-"], &text).done();
     let scope = condition(&rules, "psp_small");
-    for word in ["ka.target.namespace in (", "shop", "image", "example/db"] {
+    for word in ["jevt.value[/objectRef/namespace] in (", "shop", "image", "example/db"] {
         assert!(scope.contains(word), "{word}: {scope}");
     }
     assert!(!condition(&rules, "psp_other").contains("shop"));

@@ -230,27 +230,36 @@ fn a_log_without_response_objects_makes_noise() {
     assert_eq!(names(&set, &event), ["PSP Audit Event Incomplete"]);
 }
 
-/// A plugin that writes events anew may sort their keys; the rules read the order of the API server.
+/// A plugin that writes events anew may sort their keys; the rules read the order of the API server. In such a log they
+/// say of each pod that they cannot judge it, and nothing else.
 #[test]
 fn a_log_with_keys_in_another_order_makes_noise() {
-    fn sorted(value: &Value) -> Value {
-        match value {
-            Value::Object(map) => {
-                let keys: std::collections::BTreeMap<_, _> = map.iter().collect();
-                keys.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
+    const INCOMPLETE: &str = "PSP Audit Event Incomplete";
+    let recording = crate::common::Recording::load();
+    let every_field = rules(&[fixture("every-field")], &Options::default()).1;
+    for located in recording.located.values().step_by(29) {
+        let (_, set) = rules(std::slice::from_ref(located), &Options::default());
+        for (id, line) in recording.events.iter().step_by(7) {
+            let event: Value = serde_json::from_str(line).unwrap();
+            assert!(!names(&set, &event).iter().any(|name| name == INCOMPLETE), "{id}");
+            for set in [&set, &every_field] {
+                let sorted = crate::common::sorted(&event);
+                assert_eq!(names(set, &sorted), [INCOMPLETE], "{id} under {}", located.policy.name);
             }
-            Value::Array(items) => items.iter().map(sorted).collect(),
-            other => other.clone(),
         }
     }
-    let recording = crate::common::Recording::load();
-    let (_, set) = rules(&[recording.located["a0000"].clone()], &Options::default());
-    let incomplete = "PSP Audit Event Incomplete".to_owned();
-    for line in recording.events.values() {
-        let event: Value = serde_json::from_str(line).unwrap();
-        assert!(!names(&set, &event).contains(&incomplete));
-        assert!(names(&set, &sorted(&event)).contains(&incomplete));
+    // as k8saudit-gke hands them on: with keys sorted, and `@type` in every object
+    let (mut pods, mut others) = (0, 0);
+    for line in crate::common::lines("gke/single.jsonl.gz") {
+        let names =
+            every_field.alerts(&Event::parse(line.as_bytes()).unwrap()).into_iter().map(|rule| &rule.name);
+        match names.collect::<Vec<_>>().as_slice() {
+            [] => others += 1,
+            [one] if *one == INCOMPLETE => pods += 1,
+            other => panic!("{other:?} on {line}"),
+        }
     }
+    assert!(pods > 0, "{others} events of no pods");
 }
 
 fn fixture(name: &str) -> Located {
@@ -306,7 +315,7 @@ fn rules_are_short_and_cheap() {
         })
         .map(|(id, _)| id)
         .collect();
-    for (policy, bytes, fields) in [("kubernetes-restricted", 23_000, 60), ("every-field", 40_000, 150)] {
+    for (policy, bytes, fields) in [("kubernetes-restricted", 27_000, 60), ("every-field", 45_000, 150)] {
         let (text, set) = rules(&[fixture(policy)], &Options::default());
         let most = single
             .iter()
@@ -318,6 +327,6 @@ fn rules_are_short_and_cheap() {
         assert!(most <= fields, "{policy}: {most} fields");
         let other = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","stageTimestamp":"2026-01-01T00:00:00.000000Z","requestReceivedTimestamp":"2026-01-01T00:00:00.000000Z","stage":"ResponseComplete","verb":"list","objectRef":{"resource":"nodes"}}"#;
         let counted = set.alerts_counted(&Event::parse(other.as_bytes()).unwrap()).1;
-        assert!(counted.per_rule.iter().all(|n| *n == 1), "{:?}", counted.per_rule);
+        assert!(counted.per_rule.iter().all(|n| *n <= 3), "{:?}", counted.per_rule);
     }
 }

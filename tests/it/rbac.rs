@@ -579,14 +579,14 @@ fn a_name_that_no_condition_can_hold_is_left_out() {
     rules(&inventory);
 }
 
-/// An event that is not about pods costs each rule one comparison, however many policies and bindings there are.
+/// An event that is not about pods costs each rule three comparisons at most, however many policies and bindings there are.
 #[test]
 fn other_events_stay_cheap() {
     let world = World::load(0);
     let (_, set) = rules(&world.inventory);
     let other = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"1","stageTimestamp":"2026-01-01T00:00:00.000000Z","requestReceivedTimestamp":"2026-01-01T00:00:00.000000Z","stage":"ResponseComplete","verb":"list","objectRef":{"resource":"nodes"}}"#;
     let counted = set.alerts_counted(&Event::parse(other.as_bytes()).unwrap()).1;
-    assert!(counted.per_rule.iter().all(|n| *n == 1), "{:?}", counted.per_rule);
+    assert!(counted.per_rule.iter().all(|n| *n <= 3), "{:?}", counted.per_rule);
 }
 
 /// Roles without bindings, or bindings without roles, tell nothing.
