@@ -39,6 +39,8 @@
 //! - [`engine`] loads rules files and evaluates their rules: [`load`], [`RuleSet`], [`Evaluator`].
 //! - [`implies`] proves that one condition follows from another.
 //!
+//! Fields of plugins that are not modelled here come as data, with who reads them: [`load_with`].
+//!
 //! What is not modelled is refused rather than guessed: see [`Rule::not_modelled`].
 
 pub mod check;
@@ -51,9 +53,13 @@ mod place;
 pub mod syntax;
 
 pub use check::MAX_LITERAL;
+pub use check::PluginInfo;
 pub use check::catalog;
 pub use check::versions::{ENGINE_VERSION, FALCO_VERSION, PLUGIN_VERSIONS};
-pub use engine::{Evaluator, Extractions, Loaded, Rule, RuleSet, load};
+pub use engine::{
+    Evaluator, EventReader, Extractions, FieldValue, FieldValues, Loaded, Plugin, Rule, RuleSet, load,
+    load_with,
+};
 pub use event::{ENGINE_EVENT_LIMIT, Event, EventError, JsonError, time_text};
 pub use file::Priority;
 pub use finding::{Finding, Severity, Source};

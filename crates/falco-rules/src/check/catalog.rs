@@ -88,6 +88,9 @@ pub struct Argument {
     pub key: bool,
 }
 
+/// Falco's own field classes.
+const FALCO_CLASSES: [&str; 7] = ["evt", "fd", "fdlist", "fs.path", "group", "process", "user"];
+
 /// A field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldInfo {
@@ -113,7 +116,7 @@ impl FieldInfo {
     /// Whether a plugin provides the field.
     #[must_use]
     pub fn is_plugin(&self) -> bool {
-        matches!(self.origin, "container" | "json" | "k8saudit")
+        !FALCO_CLASSES.contains(&self.origin)
     }
 }
 

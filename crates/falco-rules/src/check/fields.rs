@@ -3,29 +3,36 @@
 use std::fmt::Write;
 
 use super::catalog::{FieldInfo, catalog};
+use super::plugins::Known;
 use super::problem::{Checked, Refusal, refuse};
 use crate::syntax::{Arg, Operand, parse_operand};
 
 /// Whether `text` is a field of the source, or a transformer over such fields.
-pub(crate) fn is_left_side(text: &str, source: &str) -> bool {
-    fn known(operand: &Operand, source: &str) -> bool {
+pub(crate) fn is_left_side(text: &str, source: &str, plugins: Known<'_>) -> bool {
+    fn known(operand: &Operand, source: &str, plugins: Known<'_>) -> bool {
         match operand {
-            Operand::Field(field) => known_field(&field.name, field.arg.as_deref(), source).is_ok(),
-            Operand::Call(call) => call.args.iter().all(|arg| known_arg(arg, source)),
+            Operand::Field(field) => known_field(&field.name, field.arg.as_deref(), source, plugins).is_ok(),
+            Operand::Call(call) => call.args.iter().all(|arg| known_arg(arg, source, plugins)),
         }
     }
-    fn known_arg(arg: &Arg, source: &str) -> bool {
+    fn known_arg(arg: &Arg, source: &str, plugins: Known<'_>) -> bool {
         match arg {
-            Arg::Operand(operand) => known(operand, source),
+            Arg::Operand(operand) => known(operand, source, plugins),
             Arg::Text(_) => true,
-            Arg::List(args) => args.iter().all(|arg| known_arg(arg, source)),
+            Arg::List(args) => args.iter().all(|arg| known_arg(arg, source, plugins)),
         }
     }
-    parse_operand(text).is_ok_and(|(operand, length)| length == text.len() && known(&operand, source))
+    parse_operand(text)
+        .is_ok_and(|(operand, length)| length == text.len() && known(&operand, source, plugins))
 }
 
 /// The field that `name[arg]` reads on events of a source.
-pub(crate) fn known_field(name: &str, arg: Option<&str>, source: &str) -> Checked<&'static FieldInfo> {
+pub(crate) fn known_field(
+    name: &str,
+    arg: Option<&str>,
+    source: &str,
+    plugins: Known<'_>,
+) -> Checked<&'static FieldInfo> {
     let full = arg.map_or_else(|| name.to_owned(), |arg| format!("{name}[{arg}]"));
     if arg.is_none()
         && let Some(info) = dotted(name).and_then(|base| catalog().find(base, source))
@@ -41,8 +48,8 @@ pub(crate) fn known_field(name: &str, arg: Option<&str>, source: &str) -> Checke
             _ => {}
         }
     }
-    let Some(info) = catalog().find(name, source) else {
-        if let Some(longest) = needs_argument(name, source).filter(|_| arg.is_none()) {
+    let Some(info) = plugins.find(name, source) else {
+        if let Some(longest) = needs_argument(name, source, plugins).filter(|_| arg.is_none()) {
             return refuse(format!("filter '{name}': {longest} requires an argument but none provided"));
         }
         return Err(no_field(name, &full, source));
@@ -105,8 +112,8 @@ fn dotted(name: &str) -> Option<&'static str> {
 }
 
 /// The plugin's field that Falco finds at the start of an unknown name, if that takes an argument.
-fn needs_argument(name: &str, source: &str) -> Option<&'static str> {
-    let fields = catalog().fields().filter(|f| f.is_plugin() && f.sources.contains(&source));
+fn needs_argument(name: &str, source: &str, plugins: Known<'_>) -> Option<&'static str> {
+    let fields = plugins.fields().filter(|f| f.is_plugin() && f.sources.contains(&source));
     let longest = fields.filter(|f| name.starts_with(f.name)).max_by_key(|f| f.name.len())?;
     longest.argument.is_some_and(|a| a.required).then_some(longest.name)
 }

@@ -2,6 +2,7 @@
 
 use super::catalog::FieldType;
 use super::fields::known_field;
+use super::plugins::Known;
 use super::problem::{Checked, refuse};
 use crate::syntax::{Arg, Call, Field, Op, Operand, Transformer};
 
@@ -31,30 +32,31 @@ impl Typed {
 }
 
 /// The type of a field or of what a transformer makes, on events of a source.
-pub(crate) fn operand_type(operand: &Operand, source: &str) -> Checked<Typed> {
+pub(crate) fn operand_type(operand: &Operand, source: &str, plugins: Known<'_>) -> Checked<Typed> {
     match operand {
-        Operand::Field(field) => field_type(field, source),
+        Operand::Field(field) => field_type(field, source, plugins),
         Operand::Call(call) => {
-            let args: Checked<Vec<Typed>> = call.args.iter().map(|arg| arg_type(arg, source)).collect();
+            let args: Checked<Vec<Typed>> =
+                call.args.iter().map(|arg| arg_type(arg, source, plugins)).collect();
             call_type(call, &args?)
         }
     }
 }
 
-fn arg_type(arg: &Arg, source: &str) -> Checked<Typed> {
+fn arg_type(arg: &Arg, source: &str, plugins: Known<'_>) -> Checked<Typed> {
     match arg {
-        Arg::Operand(operand) => operand_type(operand, source),
+        Arg::Operand(operand) => operand_type(operand, source, plugins),
         Arg::Text(_) => Ok(Typed::LITERAL),
         Arg::List(items) => {
-            items.iter().try_for_each(|item| arg_type(item, source).map(|_| ()))?;
+            items.iter().try_for_each(|item| arg_type(item, source, plugins).map(|_| ()))?;
             Ok(Typed::LITERAL_LIST)
         }
     }
 }
 
 /// The type of a field on events of a source.
-pub(crate) fn field_type(field: &Field, source: &str) -> Checked<Typed> {
-    let info = known_field(&field.name, field.arg.as_deref(), source)?;
+pub(crate) fn field_type(field: &Field, source: &str, plugins: Known<'_>) -> Checked<Typed> {
+    let info = known_field(&field.name, field.arg.as_deref(), source, plugins)?;
     let (kind, list) = (info.kind, info.list);
     Ok(Typed { kind, list, base: (kind, list), name: info.name, joined: false })
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::catalog::catalog;
 use super::operands::operand_type;
+use super::plugins::Known;
 use super::problem::{Checked, Refusal};
 use crate::syntax::{Field, Operand, parse_operand};
 
@@ -21,7 +22,11 @@ pub(crate) fn deprecated_fields(text: &str) -> impl Iterator<Item = &'static str
 }
 
 /// Takes an output of a rule for events of `source` apart; an error comes with its offset in the text.
-pub(crate) fn parse_output(text: &str, source: &str) -> Result<Vec<Part>, (usize, Refusal)> {
+pub(crate) fn parse_output(
+    text: &str,
+    source: &str,
+    plugins: Known<'_>,
+) -> Result<Vec<Part>, (usize, Refusal)> {
     let error = |at: usize, message: String, unknown: bool| (at, Refusal { message, unknown });
     if text.is_empty() {
         return Err(error(0, "empty formatting token".into(), false));
@@ -45,7 +50,7 @@ pub(crate) fn parse_output(text: &str, source: &str) -> Result<Vec<Part>, (usize
             return Err(error(at - 1, message, false));
         }
         let width = width.parse::<usize>().ok().filter(|w| *w > 0).map(|w| w.min(1 << 16));
-        let (operand, length) = match longest_operand(token, source) {
+        let (operand, length) = match longest_operand(token, source, plugins) {
             Ok(found) => found,
             Err(Refusal { message, unknown }) => {
                 return Err(error(at, format!("unknown filter: {message}"), unknown));
@@ -59,7 +64,7 @@ pub(crate) fn parse_output(text: &str, source: &str) -> Result<Vec<Part>, (usize
 
 /// The longest field or transformer at the start of `text`, with its length. Falco tries ever shorter texts, so that
 /// `%ka.verbose` shows `ka.verb`, followed by `ose`.
-fn longest_operand(text: &str, source: &str) -> Checked<(Operand, usize)> {
+fn longest_operand(text: &str, source: &str, plugins: Known<'_>) -> Checked<(Operand, usize)> {
     const LONGEST: usize = 1024;
     let mut first = None;
     let mut end = text.len().min(LONGEST);
@@ -69,7 +74,7 @@ fn longest_operand(text: &str, source: &str) -> Checked<(Operand, usize)> {
             continue;
         };
         let parsed = parse_operand(part).map_err(|e| Refusal { message: e.message, unknown: false });
-        match parsed.and_then(|found| operand_type(&found.0, source).map(|_| found)) {
+        match parsed.and_then(|found| operand_type(&found.0, source, plugins).map(|_| found)) {
             Ok(found) => return Ok(found),
             Err(error) => {
                 first.get_or_insert(error);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::catalog::catalog;
 use super::fields::known_field;
+use super::plugins::Known;
 use super::problem::Problem;
 use crate::finding::Severity;
 use crate::syntax::{Arg, Check, Expr, Op, Operand, Pos, Rhs, parse};
@@ -60,7 +61,13 @@ pub(crate) fn warn_deprecated(check: &Check, problems: &mut Vec<Problem>) {
 }
 
 /// Falco warns about literals that look like a mistake.
-pub(crate) fn warn_value(check: &Check, value: &str, source: &str, problems: &mut Vec<Problem>) {
+pub(crate) fn warn_value(
+    check: &Check,
+    value: &str,
+    source: &str,
+    plugins: Known<'_>,
+    problems: &mut Vec<Problem>,
+) {
     const CODE: &str = "LOAD_COMPILE_CONDITION";
     let pos = check.right_pos;
     if check.op == Op::Regex && is_plain_pattern(value) {
@@ -73,7 +80,7 @@ pub(crate) fn warn_value(check: &Check, value: &str, source: &str, problems: &mu
     let bare: String = value.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     if let Ok(Expr::Check(parsed)) = parse(&format!("{bare} exists"))
         && let Operand::Field(field) = &parsed.left
-        && known_field(&field.name, field.arg.as_deref(), source).is_ok()
+        && known_field(&field.name, field.arg.as_deref(), source, plugins).is_ok()
     {
         let message = format!("'{value}' may be a valid field misused as a const string value");
         warn(problems, CODE, pos, message);

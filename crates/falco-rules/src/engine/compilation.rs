@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::glob::{Glob, Paths};
 use super::output::{Output, Part, Shown};
+use super::plugin::Plugin;
 use super::program::{Compare, Kind, Node, Origin, Program, Test, TextTest, Values};
 use super::re2::{Pattern, PatternError};
 use crate::check::{
-    CONDITION, Checked, FieldType, Problem, Refusal, Typed, call_type, catalog, comparable,
-    comparable_operands, field_type, fits, is_event_type, literal_number, output_format, refuse, shown_name,
-    warn, warn_deprecated, warn_unsafe, warn_value,
+    CONDITION, Checked, FieldType, Known, PluginInfo, Problem, Refusal, Typed, call_type, catalog,
+    comparable, comparable_operands, field_type, fits, is_event_type, literal_number, output_format, refuse,
+    shown_name, warn, warn_deprecated, warn_unsafe, warn_value,
 };
 use crate::event::Extractor;
 use crate::finding::Severity;
@@ -29,6 +30,8 @@ struct Value {
 /// Checks and compiles comparisons into one program.
 pub(crate) struct Compiler {
     program: Program,
+    /// What rules may name of the program's plugins.
+    plugins: Vec<PluginInfo>,
     /// What is known of operands, by source, and why one cannot be evaluated.
     operands: HashMap<String, HashMap<Operand, (Value, Option<String>)>>,
     fields: HashMap<String, usize>,
@@ -42,9 +45,10 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    pub(crate) fn new(patterns: Patterns) -> Self {
+    pub(crate) fn new(patterns: Patterns, plugins: &[Plugin]) -> Self {
         Self {
-            program: Program::default(),
+            program: Program { plugins: plugins.to_vec(), ..Program::default() },
+            plugins: plugins.iter().map(|plugin| plugin.info).collect(),
             operands: HashMap::new(),
             fields: HashMap::new(),
             tests: HashMap::new(),
@@ -154,12 +158,19 @@ impl Compiler {
         self.program.operands.len() - 1
     }
 
+    /// The number of a field, with its argument, among those that are read.
+    fn number(&mut self, field: &Field) -> usize {
+        let count = self.fields.len();
+        *self.fields.entry(field.to_string()).or_insert(count)
+    }
+
     fn field(&mut self, field: &Field, source: &str) -> Checked<Value> {
-        let typed = field_type(field, source)?;
-        let origin = match Extractor::new(&field.name, field.arg.as_deref()) {
-            Some(extractor) if source == "k8s_audit" => {
-                let count = self.fields.len();
-                let number = *self.fields.entry(field.to_string()).or_insert(count);
+        let plugins = Known(&self.plugins);
+        let typed = field_type(field, source, plugins)?;
+        let plugin = plugins.plugin_of(&field.name);
+        let origin = match (Extractor::new(&field.name, field.arg.as_deref()), plugin) {
+            (Some(extractor), _) if source == "k8s_audit" => {
+                let number = self.number(field);
                 match extractor {
                     Extractor::Pointer(keys) => match self.program.paths.number(&keys) {
                         Some(path) => Origin::Pointer(path, number),
@@ -167,6 +178,9 @@ impl Compiler {
                     },
                     other => Origin::Field(other, number),
                 }
+            }
+            (None, Some(plugin)) if source == "k8s_audit" => {
+                Origin::Plugin(plugin, field.clone(), self.number(field))
             }
             _ => {
                 if source == "k8s_audit" {
@@ -239,7 +253,7 @@ impl Compiler {
         problems: &mut Vec<Problem>,
     ) -> Checked<Compare> {
         for value in values {
-            warn_value(check, value, source, problems);
+            warn_value(check, value, source, Known(&self.plugins), problems);
         }
         if is_event_type(&check.left)
             && let Some(value) = values.iter().find(|v| !catalog().is_event_type(v))
@@ -323,7 +337,7 @@ impl Compiler {
     /// Compiles an output; an error comes with its offset in the text.
     pub(crate) fn output(&mut self, text: &str, source: &str) -> Result<Output, (usize, Refusal)> {
         let mut output = Output::default();
-        for part in output_format::parse_output(text, source)? {
+        for part in output_format::parse_output(text, source, Known(&self.plugins))? {
             match part {
                 output_format::Part::Text(text) => output.parts.push(Part::Text(text)),
                 output_format::Part::Value(operand, width) => {

@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 
 use super::glob::Glob;
+use super::plugin::{FieldValue, FieldValues};
 use super::program::{Compare, Kind, Node, Origin, Program, Test, TextTest};
 use super::regex_memory::RegexMemory;
 use crate::event::{Event, Extracted, Index, NodeId, as_u64, is_plain, number_text};
-use crate::syntax::{Modifier, Op, Transformer};
+use crate::syntax::{Field, Modifier, Op, Transformer};
 
 /// What was read of an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(crate) struct Run<'e, 'p> {
     shared: Vec<Cell<Option<bool>>>,
     /// Where the paths lead, as far as they were followed.
     paths: Vec<Cell<Option<Option<NodeId>>>>,
+    /// What each plugin says of the event.
+    plugins: Vec<OnceCell<Box<dyn FieldValues>>>,
     /// The event's epoch when this was last emptied.
     epoch: usize,
     /// Which fields the current rule has read, when that is counted.
@@ -48,11 +51,13 @@ impl<'e, 'p> Run<'e, 'p> {
             tests: vec![Cell::new(None); program.tests.len()],
             shared: vec![Cell::new(None); program.shared.len()],
             paths: vec![Cell::new(None); program.paths.steps.len()],
+            plugins: Vec::new(),
             epoch: event.epoch(),
             read: None,
             memory: None,
         };
         run.values.resize_with(program.operands.len(), OnceCell::new);
+        run.plugins.resize_with(program.plugins.len(), OnceCell::new);
         run
     }
 
@@ -176,6 +181,10 @@ impl<'e, 'p> Run<'e, 'p> {
                 self.count(*field);
                 Extracted::one(self.follow(*path).map(|id| self.event.json().text_of(id)))
             }
+            Some(Origin::Plugin(plugin, field, number)) => {
+                self.count(*number);
+                self.ask(*plugin, field).map_or(Extracted::Missing, Extracted::from)
+            }
             Some(Origin::Text(text)) => Extracted::One(Cow::Owned(text.clone())),
             Some(Origin::List(items)) => self.list(items),
             Some(Origin::Unary(transformer, inner)) => transform(*transformer, self.value(*inner)),
@@ -183,6 +192,14 @@ impl<'e, 'p> Run<'e, 'p> {
             Some(Origin::Concat(parts)) => self.concat(parts),
             Some(Origin::Unmodelled) | None => Extracted::Missing,
         }
+    }
+
+    /// What a plugin says in one of its fields.
+    fn ask(&self, plugin: usize, field: &Field) -> Option<FieldValue> {
+        let reader = self.program.plugins.get(plugin)?.reader.as_ref()?;
+        let text = self.event.text();
+        let values = self.plugins.get(plugin)?.get_or_init(|| reader.read(text));
+        values.value(text, &field.name, field.arg.as_deref())
     }
 
     fn count(&self, field: usize) {

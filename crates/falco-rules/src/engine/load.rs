@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::compilation::{Compiler, Patterns};
 use super::output::Output;
+use super::plugin::Plugin;
 use super::program::{Node as Compiled, Program};
 use super::rules::{Rule, RuleSet};
-use crate::check::{CONDITION, OUTPUT, Problem, Refusal, deprecated_fields, event_types};
+use crate::check::{CONDITION, OUTPUT, PluginInfo, Problem, Refusal, deprecated_fields, event_types};
 use crate::file::{Collector, List, Located, Resolved, RuleInfo, Text, VALIDATE, prepare, with_exceptions};
 use crate::finding::{Finding, Severity, Source};
 use crate::place::Place;
@@ -27,13 +28,20 @@ pub struct Loaded {
 /// Where Falco stops at the first error, all that can be found is reported.
 #[must_use]
 pub fn load(files: &[Source<'_>]) -> Loaded {
-    let mut collector = Collector::new(files);
+    load_with(files, &[])
+}
+
+/// As [`load`], for a Falco that has more plugins than those that are modelled.
+#[must_use]
+pub fn load_with(files: &[Source<'_>], plugins: &[Plugin]) -> Loaded {
+    let infos: Vec<PluginInfo> = plugins.iter().map(|plugin| plugin.info).collect();
+    let mut collector = Collector::new(files, &infos);
     let mut patterns = Patterns::new();
     let mut compiled = None;
     for file in 0..files.len() {
         collector.read(file);
         // Falco compiles after each file: a file must stand on those before it.
-        compiled = Some(link(&mut collector, &mut patterns));
+        compiled = Some(link(&mut collector, &mut patterns, plugins));
     }
     let findings = collector.findings.sorted();
     let failed = findings.iter().any(|f| f.severity == Severity::Error);
@@ -93,8 +101,12 @@ struct Found {
 }
 
 /// Compiles all items read so far and adds to the findings.
-fn link(collector: &mut Collector<'_>, known: &mut Patterns) -> (Arc<Program>, Vec<Rule>) {
-    let compiler = Compiler::new(std::mem::take(known));
+fn link(
+    collector: &mut Collector<'_>,
+    known: &mut Patterns,
+    plugins: &[Plugin],
+) -> (Arc<Program>, Vec<Rule>) {
+    let compiler = Compiler::new(std::mem::take(known), plugins);
     let mut linker = Linker {
         files: &collector.findings.files,
         lists: prepare(&collector.lists),

@@ -5,6 +5,7 @@ mod evaluation;
 mod glob;
 mod load;
 mod output;
+mod plugin;
 mod program;
 pub(crate) mod re2;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod regex_memory;
 mod rules;
 
 pub use evaluation::Extractions;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_with};
+pub use plugin::{EventReader, FieldValue, FieldValues, Plugin};
 pub use rules::{Evaluator, Rule, RuleSet};

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::glob::{Glob, Paths as PathTree};
+use super::plugin::Plugin;
 use super::re2::Pattern;
 use crate::event::Extractor;
-use crate::syntax::{Modifier, Op, Transformer};
+use crate::syntax::{Field, Modifier, Op, Transformer};
 
 /// Compiled conditions that share what they read.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(crate) struct Program {
     pub(crate) fields: usize,
     /// The JSON pointers that are read, and those that they start with.
     pub(crate) paths: Paths,
+    /// Plugins beside those that are modelled.
+    pub(crate) plugins: Vec<Plugin>,
 }
 
 impl Program {
@@ -57,6 +60,8 @@ pub(crate) enum Origin {
     Field(Extractor, usize),
     /// A JSON pointer's path and its field number.
     Pointer(usize, usize),
+    /// The position of the plugin, its field, and the field's number.
+    Plugin(usize, Field, usize),
     /// A field that this model cannot read.
     Unmodelled,
     Text(Vec<u8>),

@@ -26,7 +26,7 @@ impl<'e> Extracted<'e> {
         value.map_or(Self::Missing, |v| Self::One(c_string(v)))
     }
 
-    fn many(values: Option<Vec<Bytes<'e>>>) -> Self {
+    pub(crate) fn many(values: Option<Vec<Bytes<'e>>>) -> Self {
         match values {
             Some(values) if !values.is_empty() => Self::Many(values.into_iter().map(c_string).collect()),
             _ => Self::Missing,

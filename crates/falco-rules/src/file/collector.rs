@@ -14,11 +14,14 @@ use super::values::{
     required_boolean, required_scalar, required_sequence, warn_unknown_keys,
 };
 use super::yaml::{Node, documents};
+use crate::check::{Known, PluginInfo};
 use crate::finding::{Findings, Severity, Source};
 
 /// The items of all files so far, and everything found wrong.
 #[derive(Debug)]
 pub(crate) struct Collector<'a> {
+    /// Plugins beside those that are modelled.
+    pub(crate) plugins: &'a [PluginInfo],
     pub(crate) lists: Vec<ListInfo>,
     pub(crate) macros: Vec<MacroInfo>,
     pub(crate) rules: Vec<RuleInfo>,
@@ -33,8 +36,9 @@ pub(crate) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(files: &[Source<'a>]) -> Self {
+    pub(crate) fn new(files: &[Source<'a>], plugins: &'a [PluginInfo]) -> Self {
         Self {
+            plugins,
             lists: Vec::new(),
             macros: Vec::new(),
             rules: Vec::new(),
@@ -92,7 +96,9 @@ impl<'a> Collector<'a> {
                 refuse(YAML, "Unexpected element type. Each element should be a yaml associative array.")
             }
             Some("required_engine_version") => read_engine_version(&mut self.findings, node, &item),
-            Some("required_plugin_versions") => read_plugin_versions(&mut self.findings, node, &item),
+            Some("required_plugin_versions") => {
+                read_plugin_versions(&mut self.findings, node, &item, Known(self.plugins))
+            }
             Some("list") => self.read_list(node, &item),
             Some("macro") => self.read_macro(node, &item),
             Some(_) => self.read_rule(node, &item),
@@ -322,7 +328,7 @@ impl<'a> Collector<'a> {
                     "Rule exception item must have fields property with a list of fields",
                 );
             }
-            validate_exception(&rule.source, exception)?;
+            validate_exception(&rule.source, exception, Known(self.plugins))?;
         }
         self.number();
         if !self.defined_here.insert(rule.name.clone()) {
@@ -389,6 +395,7 @@ impl<'a> Collector<'a> {
     fn append_rule(&mut self, name: &str, source: &str, update: Update) -> Read<()> {
         self.same_source(name, source)?;
         self.number();
+        let plugins = Known(self.plugins);
         let Some(rule) = self.rule_mut(name) else {
             return refuse(
                 VALIDATE,
@@ -412,7 +419,7 @@ impl<'a> Collector<'a> {
             rule.tags = sorted(std::mem::take(&mut rule.tags));
         }
         for exception in update.exceptions.into_iter().flatten() {
-            append_exception(&mut rule.exceptions, &rule.source, exception)?;
+            append_exception(&mut rule.exceptions, &rule.source, exception, plugins)?;
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ pub struct Item {
 /// Reads one file as far as it can be read.
 #[must_use]
 pub fn definitions(text: &str) -> Definitions {
-    let mut collector = Collector::new(&[Source { name: "", text }]);
+    let mut collector = Collector::new(&[Source { name: "", text }], &[]);
     collector.read(0);
     let mut lists = prepare(&collector.lists);
     let macros = collector.macros.iter().map(|m| (m.name.clone(), expr(&m.condition, &mut lists))).collect();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::text::{Located, Text, quoted};
 use super::values::{Read, VALIDATE, YAML, refuse, refuse_at, required_scalar, warn_schema_keys};
 use super::yaml::Node;
-use crate::check::is_left_side;
+use crate::check::{Known, is_left_side};
 use crate::finding::Findings;
 use crate::syntax::Op;
 
@@ -119,6 +119,7 @@ pub(crate) fn append_exception(
     exceptions: &mut Vec<Exception>,
     source: &str,
     mut exception: Exception,
+    plugins: Known<'_>,
 ) -> Read<()> {
     let Some(previous) = exceptions.iter_mut().find(|e| e.name == exception.name) else {
         if exception.fields.is_none() {
@@ -127,7 +128,7 @@ pub(crate) fn append_exception(
         if exception.values.is_empty() {
             return refuse(VALIDATE, "Rule exception must have values property with a list of values");
         }
-        validate_exception(source, &mut exception)?;
+        validate_exception(source, &mut exception, plugins)?;
         exceptions.push(exception);
         return Ok(());
     };
@@ -141,8 +142,9 @@ pub(crate) fn append_exception(
     Ok(())
 }
 
-pub(crate) fn validate_exception(source: &str, exception: &mut Exception) -> Read<()> {
-    let known = |field: &str| !matches!(source, "syscall" | "k8s_audit") || is_left_side(field, source);
+pub(crate) fn validate_exception(source: &str, exception: &mut Exception, plugins: Known<'_>) -> Read<()> {
+    let known =
+        |field: &str| !matches!(source, "syscall" | "k8s_audit") || is_left_side(field, source, plugins);
     let unknown = |field: &str| refuse(VALIDATE, format!("'{field}' is not a supported filter field"));
     match &exception.fields {
         Some(Entry::List(fields)) => {

@@ -7,7 +7,8 @@ use super::values::{
     Read, VALIDATE, YAML, refuse, refuse_at, required_scalar, warn_schema_keys, warn_unknown_keys,
 };
 use super::yaml::Node;
-use crate::check::versions::{ENGINE_VERSION, PLUGIN_VERSIONS, engine_version, is_compatible, version};
+use crate::check::Known;
+use crate::check::versions::{ENGINE_VERSION, engine_version, is_compatible, version};
 use crate::finding::{Findings, Severity};
 
 pub(crate) fn read_engine_version(findings: &mut Findings<'_>, node: &Rc<Node>, item: &str) -> Read<()> {
@@ -33,7 +34,12 @@ pub(crate) fn read_engine_version(findings: &mut Findings<'_>, node: &Rc<Node>, 
     Ok(())
 }
 
-pub(crate) fn read_plugin_versions(findings: &mut Findings<'_>, node: &Rc<Node>, item: &str) -> Read<()> {
+pub(crate) fn read_plugin_versions(
+    findings: &mut Findings<'_>,
+    node: &Rc<Node>,
+    item: &str,
+    known: Known<'_>,
+) -> Read<()> {
     let Some(list) = node.get("required_plugin_versions") else { return Ok(()) };
     let Some(plugins) = list.sequence() else {
         return refuse_at(list, "Value of required_plugin_versions must be a sequence");
@@ -54,7 +60,7 @@ pub(crate) fn read_plugin_versions(findings: &mut Findings<'_>, node: &Rc<Node>,
                 wanted.push(plugin_version(other)?);
             }
         }
-        check_plugin(findings, plugin, &wanted, item)?;
+        check_plugin(findings, plugin, &wanted, item, known)?;
         warn_schema_keys(findings, plugin, item, &["name", "version", "alternatives"]);
     }
     warn_unknown_keys(findings, node, item, &["required_plugin_versions"]);
@@ -66,6 +72,7 @@ fn check_plugin(
     node: &Node,
     wanted: &[(String, String)],
     item: &str,
+    known: Known<'_>,
 ) -> Read<()> {
     let mut names = HashSet::new();
     let mut met = false;
@@ -79,9 +86,9 @@ fn check_plugin(
                 format!("Defined multiple alternative version requirements for plugin '{name}'"),
             );
         }
-        met |= PLUGIN_VERSIONS.iter().any(|(n, v)| n == name && is_compatible(v, version));
+        met |= known.version(name).is_some_and(|have| is_compatible(have, version));
     }
-    let is_known = |(name, _): &(String, String)| PLUGIN_VERSIONS.iter().any(|(n, _)| n == name);
+    let is_known = |(name, _): &(String, String)| known.version(name).is_some();
     if !wanted.iter().any(is_known) {
         let names: Vec<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
         let message = format!("nothing is known here of the plugin {}", names.join(" or "));

@@ -1,5 +1,6 @@
 use super::*;
-use crate::{Event, Extractions};
+use crate::catalog::{Argument, FieldInfo, FieldType};
+use crate::{Event, EventReader, Extractions, FieldValue, FieldValues};
 
 fn rule(name: &str, condition: &str) -> String {
     format!(
@@ -342,4 +343,71 @@ fn bombs_do_no_harm() {
     }
     finds(&[&aliases], "too many entries");
     finds(&[&"[".repeat(100_000)], "LOAD_ERR_YAML_PARSE");
+}
+
+/// A plugin of one field, whose value is the argument and the length of the event.
+#[derive(Debug)]
+struct Echo;
+
+impl EventReader for Echo {
+    fn read(&self, event: &[u8]) -> Box<dyn FieldValues> {
+        Box::new(Length(event.len()))
+    }
+}
+
+struct Length(usize);
+
+impl FieldValues for Length {
+    fn value(&self, event: &[u8], name: &str, argument: Option<&str>) -> Option<FieldValue> {
+        assert_eq!((event.len(), name), (self.0, "echo.words"));
+        let words = argument?.split('+').map(str::to_owned).collect();
+        Some(FieldValue::List(words))
+    }
+}
+
+#[test]
+fn fields_of_other_plugins_are_checked_and_read() {
+    const FIELDS: &[FieldInfo] = &[FieldInfo {
+        name: "echo.words",
+        kind: FieldType::Text,
+        list: true,
+        argument: Some(Argument { required: true, index: false, key: true }),
+        origin: "echo",
+        sources: &["k8s_audit"],
+        since: None,
+        deprecated: false,
+    }];
+    let info = PluginInfo { name: "echo", version: "1.2.0", fields: FIELDS };
+    let text = |condition: &str, version: &str| {
+        format!(
+            "- required_plugin_versions:\n    - {{name: echo, version: {version}}}\n- rule: a\n  desc: d\n  \
+             condition: {condition}\n  output: \"%echo.words[x+y]\"\n  priority: NOTICE\n  source: k8s_audit\n"
+        )
+    };
+    let with = |condition: &str, version: &str, reader: Option<Arc<dyn EventReader>>| {
+        let text = text(condition, version);
+        load_with(&[Source { name: "f", text: &text }], &[Plugin { info, reader }])
+    };
+    let event =
+        Event::parse(br#"{"kind":"Event","auditID":"1","stageTimestamp":"2026-11-23T02:47:11Z"}"#).unwrap();
+    for (condition, alerts) in [
+        ("echo.words[a+b] intersects (b)", true),
+        ("echo.words[a+b] in (a, b)", true),
+        ("echo.words[a+b] intersects (c)", false),
+        ("not echo.words[a] exists", false),
+    ] {
+        let rules = with(condition, "1.1.0", Some(Arc::new(Echo))).rules.unwrap();
+        let found = rules.alerts(&event);
+        assert_eq!(!found.is_empty(), alerts, "{condition}");
+        assert!(found.iter().all(|rule| rule.render_output(&event) == "(x,y)"), "{condition}");
+        let without = with(condition, "1.1.0", None).rules.unwrap();
+        assert_eq!(!without.alerts(&event).is_empty(), condition.starts_with("not "));
+    }
+    let first = |condition: &str, version: &str| with(condition, version, None).findings[0].to_string();
+    assert!(first("echo.words exists", "1.0.0").contains("requires an argument"));
+    assert!(first("echo.words[a]=b", "1.0.0").contains("LOAD_ERR_COMPILE_CONDITION"));
+    assert!(first("echo.words[a] exists", "1.3.0").contains("must load one of: echo:1.3.0"));
+    let unknown = text("echo.words[a] exists", "1.0.0");
+    let findings = load(&[Source { name: "f", text: &unknown }]).findings;
+    assert!(findings.iter().any(|finding| finding.to_string().contains("nonexistent field echo.words")));
 }
