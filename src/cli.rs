@@ -102,7 +102,13 @@ pub struct Rules {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_volumes: u16,
 
-    /// Templates that replace the built-in ones: DIR/audit/FIELD.yaml.hbs, DIR/runtime/FIELD.yaml.hbs.
+    /// Make rules for a Falco with the plugin psp (libpsp.so), which judges pods itself: for logs whose keys are sorted,
+    /// as those of GKE, and for many policies. Writes what it judges by beside the rules, as psp_policies.json.
+    #[arg(long)]
+    pub plugin: bool,
+
+    /// Templates that replace the built-in ones: DIR/audit/FIELD.yaml.hbs, DIR/plugin/NAME.yaml.hbs,
+    /// DIR/runtime/FIELD.yaml.hbs.
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
 
@@ -360,8 +366,10 @@ pub struct Replay {
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 
-    /// Audit logs: JSON lines, plain or gzip'd, read in the order given (rotated logs: the oldest first); `-` is
-    /// standard input. A folder or YAML file that follows is taken for a PATH.
+    /// Audit logs, plain or gzip'd, read in the order given (rotated logs: the oldest first); `-` is standard input. A
+    /// folder or YAML file that follows is taken for a PATH. What the API server wrote: JSON lines, an EventList, an
+    /// array. What a cloud exports: GKE (`gcloud logging read --format=json`, or an entry a line), EKS (CloudWatch: `aws
+    /// logs filter-log-events`, or lines that start with a time), AKS (Azure Monitor: `records`, or one a line).
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub audit_log: Vec<PathBuf>,
 
@@ -369,6 +377,11 @@ pub struct Replay {
     /// of the policies.
     #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+
+    /// The psp_policies.json by which the plugin psp judges, where the rules files ask it; that of the policies, or the
+    /// one beside the rules files, when left out.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
 
     /// Which of the rules that match an event alert: `all` as in the falco.yaml that psp2falco recommends, `first` as
     /// in Falco's own default.

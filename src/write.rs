@@ -407,11 +407,18 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// Is the file empty, or marked as ours in its beginning?
+/// Is this the beginning of a bundle of policies, which as JSON bears no mark?
+fn is_bundle(start: &[u8]) -> bool {
+    let lines: Vec<&[u8]> = start.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).take(3).collect();
+    matches!(lines.as_slice(), [b"{", version, digest]
+        if version.starts_with(b"\"version\":") && digest.starts_with(b"\"digest\":"))
+}
+
+/// Is the file empty, or known as ours by its beginning?
 pub(crate) fn is_ours(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
     fs::File::open(path)?.take(512).read_to_end(&mut start)?;
-    Ok(start.is_empty() || String::from_utf8_lossy(&start).contains(MARK))
+    Ok(start.is_empty() || String::from_utf8_lossy(&start).contains(MARK) || is_bundle(&start))
 }
 
 #[cfg(test)]

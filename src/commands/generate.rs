@@ -44,8 +44,10 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
         placed.iter().map(|file| file.old.as_deref()),
         &output.reporting.tuning,
     )?;
+    let bundle = made.bundle(&output, &placed)?;
     let outputs = placed.into_iter().filter_map(|file| Some(File { path: file.path?, text: file.text }));
     let mut outputs: Vec<File<'_>> = outputs.collect();
+    outputs.extend(bundle.map(|(path, text)| File { path, text: text.into() }));
     outputs.extend(reports(&inventory, &made, &output, &outputs)?);
 
     let kinds: Vec<Kind> = config.fail_on.iter().chain(&args.fail_on).copied().collect();

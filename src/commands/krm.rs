@@ -80,7 +80,7 @@ fn transform(
     let mut changes = Changes::default();
     let items = list.items();
     for rendered in &made.files {
-        let object = object_of(&output.wrapper, rendered.layer, made.files.len());
+        let object = object_of(&output.wrapper, rendered, made.files.len());
         let objects = wrap::objects(config.format, rendered.layer.file_name(), &rendered.text, &object);
         for object in objects.map_err(other)? {
             put(object, &items, &config, &mut changes).map_err(other)?;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Exit, is_rules_name, read_rules};
 use crate::cli::{Lint, LintFormat};
 use crate::console::Console;
+use crate::plugin;
 use falco_rules::{self as falco, Finding, Severity};
 
 /// The longest part of a line that is shown, in characters.
@@ -18,7 +19,7 @@ pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
     let texts = read_rules(&args.paths, console)?;
     let sources: Vec<falco::Source<'_>> =
         texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
-    let mut checked = Checked::new(falco::load(&sources).findings);
+    let mut checked = Checked::new(falco::load_with(&sources, &[plugin::known()]).findings);
     let skipped = args.paths.iter().filter(|path| path.is_file() && !is_rules_name(path));
     checked.notes.extend(skipped.map(|path| {
         format!("{}: Falco loads no file of this name; let it end in .yaml or .yml", path.display())
@@ -117,7 +118,8 @@ fn plugin_hint(message: &str) -> Option<String> {
     let field = message.split("nonexistent field ").nth(1)?;
     let (family, _) = field.split_once('.')?;
     let prefix = format!("{family}.");
-    (!falco::catalog::catalog().fields().any(|f| f.name.starts_with(&prefix))).then(|| {
+    let mut fields = falco::catalog::catalog().fields().chain(&plugin::FIELDS);
+    (!fields.any(|f| f.name.starts_with(&prefix))).then(|| {
         format!(
             "{prefix}*: no such field is known here; where a plugin brings it, name the plugin under \
              required_plugin_versions, and its fields are left unchecked"

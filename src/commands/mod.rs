@@ -28,9 +28,12 @@ use crate::problem::{Problem, cut, printable};
 use crate::rbac;
 use crate::read::{self, Inventory};
 use crate::render::{self, Layer, Rendered};
-use crate::write::{Batch, Destination};
-use crate::{report, wrap};
+use crate::write::{self, Batch, Destination};
+use crate::{plugin, report, wrap};
 use falco_rules as falco;
+
+/// Name of the bundle of policies beside the rules that need it.
+pub const BUNDLE: &str = wrap::BUNDLE;
 
 /// How many rows of the prediction are shown unasked.
 const MAX_ROWS: usize = 5;
@@ -112,7 +115,7 @@ impl Made {
         let destination = Destination::of(output.output.as_deref());
         for rendered in &self.files {
             let (file, format) = (rendered.layer.file_name(), output.wrapper.format);
-            let object = object_of(&output.wrapper, rendered.layer, self.files.len());
+            let object = object_of(&output.wrapper, rendered, self.files.len());
             if let Some((option, _, formats)) = object.unused(format) {
                 bail!(
                     "{option}: has no effect with --format {}; use --format {formats}, or leave it out",
@@ -126,6 +129,20 @@ impl Made {
             placed.push(Placed { path, text, old });
         }
         Ok(placed)
+    }
+
+    /// The bundle of policies as a file of its own, and where it goes: beside the rules. What rules are put into
+    /// carries their bundle, too.
+    fn bundle(&self, output: &Output, placed: &[Placed<'_>]) -> Result<Option<(PathBuf, &str)>> {
+        let Some(bundle) = self.files.iter().find_map(|file| file.bundle.as_ref()) else { return Ok(None) };
+        if output.wrapper.format != wrap::Format::Rules {
+            return Ok(None);
+        }
+        let path = placed.first().and_then(|file| file.path.as_deref());
+        let Some(path) = path.filter(|path| !write::is_stream(path)) else {
+            bail!("--plugin: the rules need {BUNDLE} beside them; name a folder or a file with --output");
+        };
+        Ok(Some((path.with_file_name(BUNDLE), &bundle.text)))
     }
 
     /// What the rules amount to.
@@ -150,6 +167,7 @@ fn deliver(
     let prediction = made.audit().map(|_| predict::predict(inventory, &made.options));
     let exceptions = suggest(&made, prediction.as_ref(), output)?;
     let placed = made.placed(output)?;
+    let bundle = made.bundle(output, &placed)?;
     let outputs = report::Outputs {
         reporting: &output.reporting,
         files: placed.iter().map(|file| (file.path.as_deref(), file.old.as_deref())).collect(),
@@ -159,7 +177,8 @@ fn deliver(
 
     let mut batch = Batch::new(output.force);
     let rules_files = placed.iter().filter_map(|file| Some((file.path.as_deref()?, &*file.text)));
-    let rules_files: Vec<(&Path, &str)> = rules_files.collect();
+    let mut rules_files: Vec<(&Path, &str)> = rules_files.collect();
+    rules_files.extend(bundle.as_ref().map(|(path, text)| (path.as_path(), *text)));
     for (path, text) in &rules_files {
         batch.replace(path, *text);
     }
@@ -237,7 +256,7 @@ fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) ->
         falco::Source { name: Layer::Audit.file_name(), text: &audit.text },
         falco::Source { name: "exceptions", text: &text },
     ];
-    if let Some(finding) = falco::load(&files).findings.first() {
+    if let Some(finding) = falco::load_with(&files, &[plugin::known()]).findings.first() {
         bail!("{place}: Falco would not load these exceptions, so nothing was written: {finding}");
     }
     Ok(Some(text))
@@ -281,6 +300,11 @@ fn chosen(rules: &Rules, default: cli::Layer) -> Result<Vec<Layer>> {
         cli::Layer::Runtime => vec![Layer::Runtime],
         cli::Layer::Both => vec![Layer::Audit, Layer::Runtime],
     };
+    if rules.plugin && !layers.contains(&Layer::Audit) {
+        bail!(
+            "--plugin: is for rules of the audit layer, and --layer runtime makes none; leave one of the two out"
+        );
+    }
     if rules.baseline && !layers.contains(&Layer::Runtime) {
         bail!(
             "--baseline: belongs to the runtime layer; add --layer runtime, or name a folder with --output"
@@ -408,8 +432,8 @@ fn object(object: AuditObject) -> render::AuditObject {
 }
 
 /// The object that carries one of `layers` rules files.
-fn object_of(wrapper: &Wrapper, layer: Layer, layers: usize) -> wrap::Object {
-    let name = |name: &String| match layer {
+fn object_of(wrapper: &Wrapper, rendered: &Rendered, layers: usize) -> wrap::Object {
+    let name = |name: &String| match rendered.layer {
         Layer::Runtime if layers > 1 => format!("{name}-runtime"),
         Layer::Runtime | Layer::Audit => name.clone(),
     };
@@ -418,6 +442,7 @@ fn object_of(wrapper: &Wrapper, layer: Layer, layers: usize) -> wrap::Object {
         namespace: wrapper.object_namespace.clone(),
         labels: wrapper.object_label.iter().cloned().collect(),
         inline: wrapper.rulesfile_inline,
+        bundle: rendered.bundle.as_ref().map(|bundle| bundle.text.clone()),
     }
 }
 
@@ -447,6 +472,7 @@ fn options(rules: &Rules) -> render::Options {
         default_namespace: rules.default_namespace.clone(),
         templates: rules.templates.clone(),
         baseline: rules.baseline,
+        plugin: rules.plugin,
         access: None,
     }
 }
@@ -460,7 +486,8 @@ const WIDEST: usize = 300;
 /// # Errors
 /// Every finding, with its place in the file that was not written.
 pub fn check(rendered: &Rendered) -> Result<()> {
-    let loaded = falco::load(&[falco::Source { name: rendered.layer.file_name(), text: &rendered.sample }]);
+    let source = falco::Source { name: rendered.layer.file_name(), text: &rendered.sample };
+    let loaded = falco::load_with(&[source], &[plugin::known()]);
     if loaded.findings.is_empty() {
         return Ok(());
     }

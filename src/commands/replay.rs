@@ -1,5 +1,7 @@
 //! `replay`: which rules would have alerted on a recorded audit log.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,10 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use psp_admission::Admission;
+use psp_admission::bundle::MAX_BYTES;
 
-use super::{Exit, make, read_input, read_rules};
+use super::{BUNDLE, Exit, make, read_input, read_rules};
 use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
 use crate::console::Console;
+use crate::plugin;
 use crate::read;
 use crate::render::Layer;
 use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
@@ -57,6 +62,15 @@ pub(super) fn run(args: &Replay, console: &mut Console<'_>) -> Result<Exit> {
     }
     console.flush()?;
     tell(&outcome, &rules, &logs, console);
+    if outcome.sorted > 0 && !plugin::is_asked(&rules) {
+        console.say(format_args!(
+            "warning: {}: {} event{} of Cloud Logging, whose pods have sorted keys: stock rules cannot judge them; \
+             add --plugin",
+            names(&logs),
+            outcome.sorted,
+            s(outcome.sorted)
+        ));
+    }
     if outcome.events == 0 {
         bail!(
             "{}: no audit event here, so nothing was judged; name a log that the API server wrote",
@@ -92,20 +106,39 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Re
         bail!("replay: no rules; name policies, or rules files with --rules");
     }
     let mut texts = Vec::new();
+    let mut bundle = None;
     if !policies.is_empty() {
         let inventory = read_input(&Input { paths: policies, reading: args.reading.clone() }, console)?;
         let made = make(&inventory, &args.generation, &[Layer::Audit], console)?;
-        texts.extend(made.files.into_iter().map(|file| (file.layer.file_name().to_owned(), file.text)));
+        for file in made.files {
+            bundle = bundle.or(file.bundle.map(|bundle| (BUNDLE.to_owned(), bundle.text.into_bytes())));
+            texts.push((file.layer.file_name().to_owned(), file.text));
+        }
     }
     texts.extend(read_rules(&args.rules, console)?);
     let sources: Vec<falco::Source<'_>> =
         texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
-    let loaded = falco::load(&sources);
+    let bundle = match &args.bundle {
+        Some(path) => Some(read_bundle(path)?),
+        None => bundle.map_or_else(|| beside(&args.rules), |bundle| Ok(Some(bundle)))?,
+    };
+    let plugin = match &bundle {
+        Some((name, text)) => {
+            plugin::loaded(Admission::parse(text).map_err(|error| anyhow!("{name}: {error}"))?)
+        }
+        None => plugin::known(),
+    };
+    let loaded = falco::load_with(&sources, &[plugin]);
     let Some(rules) = loaded.rules else {
         let errors = loaded.findings.iter().filter(|f| f.severity == Severity::Error);
         let lines: Vec<String> = errors.map(ToString::to_string).collect();
         return Err(anyhow!(lines.join("\n")));
     };
+    if bundle.is_none() && plugin::is_asked(&rules) {
+        bail!(
+            "replay: these rules ask the plugin psp; name the {BUNDLE} that was written with them, with --bundle"
+        );
+    }
     let warnings = loaded.findings.iter().filter(|f| f.code != "NOT_MODELLED").count();
     if warnings > 0 {
         console.say(format_args!(
@@ -137,6 +170,22 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Re
         );
     }
     Ok(rules)
+}
+
+/// Reads a bundle of policies.
+fn read_bundle(path: &Path) -> Result<(String, Vec<u8>)> {
+    let name = path.display().to_string();
+    let mut text = Vec::new();
+    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut text));
+    read.map_err(|error| anyhow!("{name}: {}", read::unreadable(&error)))?;
+    Ok((name, text))
+}
+
+/// The bundle beside one of the rules files.
+fn beside(rules: &[PathBuf]) -> Result<Option<(String, Vec<u8>)>> {
+    let path = rules.iter().map(|path| path.with_file_name(BUNDLE)).find(|path| path.is_file());
+    path.map(|path| read_bundle(&path)).transpose()
 }
 
 /// Runs with a progress bar where someone may be watching.

@@ -50,6 +50,8 @@ pub struct Config {
     pub strict: bool,
     /// Heed who may use which policy, where the sources say so; as the command line has it when left out.
     pub rbac: Option<bool>,
+    /// Make rules for a Falco with the plugin psp.
+    pub plugin: bool,
     /// The namespace of RBAC objects that name none; none: they count in every namespace.
     pub default_namespace: Option<String>,
     /// Where the rules look; as the command line has it when left out.
@@ -125,6 +127,7 @@ impl Config {
         rules.default_namespace.clone_from(&self.default_namespace);
         rules.layer = self.layer.or(rules.layer);
         rules.baseline = self.baseline;
+        rules.plugin = self.plugin;
         rules.audit_object = self.audit_object.unwrap_or(rules.audit_object);
         rules.max_containers = self.max_containers.unwrap_or(rules.max_containers);
         rules.max_volumes = self.max_volumes.unwrap_or(rules.max_volumes);

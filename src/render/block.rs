@@ -65,6 +65,11 @@ impl Block {
         }
     }
 
+    /// Leaves out macros and lists.
+    pub(super) fn keep_rules(&mut self) {
+        self.items.retain(|item| item.is_rule);
+    }
+
     pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
         self.items.iter()
     }

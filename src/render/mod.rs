@@ -5,6 +5,7 @@ mod exceptions;
 mod helpers;
 mod mounts;
 pub mod pattern;
+mod plugin;
 mod recursion;
 mod runtime;
 mod scope;
@@ -34,6 +35,7 @@ use crate::read::Located;
 use crate::restrictions::{Mapped, map};
 use block::{Block, Item};
 pub use exceptions::{exceptions, exceptions_by_workload};
+pub use plugin::BundleText;
 pub use runtime::runtime_rules;
 pub(crate) use scope::namespaces;
 use scope::{check_scope, everywhere, scope};
@@ -57,6 +59,20 @@ const ENGINE: &str = "0.43.0";
 /// The oldest engine that has `concat` (Falco 0.44), which ties a mount to its volume.
 const ENGINE_WITH_CONCAT: &str = "0.62.0";
 
+/// The plugin that reads the audit log, or one that reads a cloud's: those that hand on the events in the API
+/// server's own words.
+const K8SAUDIT: &str = "    - name: k8saudit
+      version: 0.7.0
+      alternatives:
+        - {name: k8saudit-eks, version: 0.4.0}
+        - {name: k8saudit-aks, version: 0.1.0}
+        - {name: k8saudit-ovh, version: 0.1.0}
+";
+/// The plugin that the conditions read pods with.
+const JSON: &str = "    - name: json
+      version: 0.7.0
+";
+
 /// Which object of an audit event the rules read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AuditObject {
@@ -73,6 +89,14 @@ impl AuditObject {
         match self {
             AuditObject::Response => "/responseObject",
             AuditObject::Request => "/requestObject",
+        }
+    }
+
+    /// The same, as a bundle says it.
+    pub fn admission(self) -> psp_admission::AuditObject {
+        match self {
+            AuditObject::Response => psp_admission::AuditObject::Response,
+            AuditObject::Request => psp_admission::AuditObject::Request,
         }
     }
 }
@@ -132,6 +156,8 @@ pub struct Options {
     pub templates: Option<PathBuf>,
     /// Add the rules that belong to no policy to the runtime layer.
     pub baseline: bool,
+    /// Make the audit rules for a Falco with the plugin psp.
+    pub plugin: bool,
     /// Who may use which policy. Known, the policies decide together; not known, each stands alone.
     pub access: Option<Access>,
 }
@@ -147,6 +173,7 @@ impl Default for Options {
             default_namespace: None,
             templates: None,
             baseline: false,
+            plugin: false,
             access: None,
         }
     }
@@ -170,6 +197,8 @@ pub struct Rendered {
     pub policies: Vec<(String, Says)>,
     /// Names of users and groups that no condition can hold: the rules take them to have no access.
     pub left_out: Vec<String>,
+    /// What the plugin judges by, if the rules ask it.
+    pub bundle: Option<BundleText>,
 }
 
 /// Makes the rules for the Kubernetes audit log.
@@ -177,6 +206,9 @@ pub struct Rendered {
 /// # Errors
 /// A template that does not render, with its name and line.
 pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
+    if options.plugin {
+        return plugin::plugin_rules(policies, options);
+    }
     let mut assembly = Assembly::new(Layer::Audit, options)?;
     let mut set = options.access.as_ref().map(|access| set::Set::new(access, options.object));
     let mut mapped_policies = Vec::with_capacity(policies.len());
@@ -231,6 +263,7 @@ pub fn audit_rules(policies: &[Located], options: &Options) -> Result<Rendered> 
         rules: assembly.rules + 1,
         policies: mapped_policies,
         left_out,
+        bundle: None,
     })
 }
 
@@ -295,7 +328,7 @@ impl<'a> Assembly<'a> {
     fn new(layer: Layer, options: &'a Options) -> Result<Self> {
         Ok(Self {
             layer,
-            templates: Templates::load(layer, options.templates.as_deref())?,
+            templates: Templates::load(layer, options.plugin, options.templates.as_deref())?,
             options,
             base: base_data(options),
             said: HashSet::new(),
@@ -340,8 +373,9 @@ impl<'a> Assembly<'a> {
                 continue;
             }
             let (block, first) = self.block(*field, said, place)?;
-            let refuses =
-                self.layer == Layer::Audit && said.sentences.first().is_some_and(|(_, s)| s.is_some());
+            let refuses = self.layer == Layer::Audit
+                && !self.options.plugin
+                && said.sentences.first().is_some_and(|(_, s)| s.is_some());
             if block.refused.is_none() && refuses {
                 let template = self.templates.place(field.name());
                 bail!("{template}: its Violation rule needs the condition `… and {{{{id}}}}` on one line");
@@ -432,10 +466,23 @@ impl<'a> Assembly<'a> {
         let rendered =
             self.templates.render(field.name(), data).with_context(|| format!("{place}: {field}"))?;
         let mut block = Block::new(&rendered);
+        if self.layer == Layer::Audit && self.options.plugin {
+            // what the macros would ask of the event, the plugin knows
+            block.keep_rules();
+        }
         block.number = number;
         let block = Rc::new(block);
         self.blocks.insert(key, Rc::clone(&block));
         Ok((block, true))
+    }
+
+    /// The shared macros and lists that something names.
+    fn shared_items(&self, data: Value) -> Result<String> {
+        let shared = items(&self.templates.render("shared", data)?);
+        let used = used_items(&shared, &self.shared);
+        let kept: String =
+            shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
+        Ok(block::tidy(&kept))
     }
 
     /// What stands before and after the policies: the header with the shared macros, and the guard.
@@ -453,7 +500,9 @@ impl<'a> Assembly<'a> {
             shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
         let of_account = memmem::find(self.all.as_bytes(), b"=concat('system:serviceaccount:', ").is_some();
         let engine = if kept.contains("concat(") || of_account { ENGINE_WITH_CONCAT } else { ENGINE };
-        Ok((format!("{}{}", header(policies, mapped, engine, self.options), block::tidy(&kept)), guard))
+        let plugins = format!("{K8SAUDIT}{JSON}");
+        let header = header(policies, mapped, engine, &plugins, self.options);
+        Ok((format!("{header}{}", block::tidy(&kept)), guard))
     }
 }
 
@@ -621,7 +670,13 @@ fn policies_listed(
 }
 
 /// The file's opening: what made it, of what, how to tune it, and what it needs.
-fn header(policies: &[Located], mapped: &[(String, Says)], engine: &str, options: &Options) -> String {
+fn header(
+    policies: &[Located],
+    mapped: &[(String, Says)],
+    engine: &str,
+    plugins: &str,
+    options: &Options,
+) -> String {
     let mut text = format!(
         "# Falco rules for the Kubernetes audit log, made by psp2falco {} from PodSecurityPolicies. Do not edit: to\n\
          # tune, let a later file override psps_exempt_namespaces, psps_exempt, psp_<policy>__exempt, or a rule.\n",
@@ -636,16 +691,7 @@ fn header(policies: &[Located], mapped: &[(String, Says)], engine: &str, options
 - required_engine_version: {engine}
 
 - required_plugin_versions:
-    - name: k8saudit
-      version: 0.7.0
-      alternatives:
-        - {{name: k8saudit-eks, version: 0.4.0}}
-        - {{name: k8saudit-gke, version: 0.1.0}}
-        - {{name: k8saudit-aks, version: 0.1.0}}
-        - {{name: k8saudit-ovh, version: 0.1.0}}
-    - name: json
-      version: 0.7.0
-"
+{plugins}"
     );
     text
 }

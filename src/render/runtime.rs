@@ -7,8 +7,8 @@ use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
 use psp_admission::{Field, Policy};
 
 use super::{
-    Assembly, Layer, Options, Rendered, Said, Says, block, check_scope, framed, insert, items, macro_name,
-    namespaces, note, policies_listed, quoted, shared_data, together, used_items,
+    Assembly, Layer, Options, Rendered, Said, Says, block, check_scope, framed, insert, macro_name,
+    namespaces, note, policies_listed, quoted, shared_data, together,
 };
 use crate::problem::Place;
 use crate::psp::validity::unusable;
@@ -57,7 +57,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
     }
     let baseline = if options.baseline { assembly.baseline()? } else { String::new() };
     let rules = assembly.rules + baseline.lines().filter(|l| l.starts_with("- rule:")).count();
-    let shared = assembly.shared_runtime()?;
+    let shared = assembly.shared_items(shared_data(options))?;
     let opening = format!("{}{shared}", header(policies, &mapped_policies, options));
     Ok(Rendered {
         layer: Layer::Runtime,
@@ -66,6 +66,7 @@ pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered
         rules,
         policies: mapped_policies,
         left_out: Vec::new(),
+        bundle: None,
     })
 }
 
@@ -101,15 +102,6 @@ impl Assembly<'_> {
         let text = block::tidy(&self.templates.render("baseline", data)?);
         self.shared.extend(block::shared_names(&text));
         Ok(text)
-    }
-
-    /// The shared macros and lists that something names.
-    fn shared_runtime(&self) -> Result<String> {
-        let shared = items(&self.templates.render("shared", shared_data(self.options))?);
-        let used = used_items(&shared, &self.shared);
-        let kept: String =
-            shared.iter().filter(|i| used.contains(&i.name)).map(|i| i.text.as_str()).collect();
-        Ok(block::tidy(&kept))
     }
 }
 

@@ -14,8 +14,10 @@ type Embedded = &'static [(&'static str, &'static str)];
 
 /// The templates of each layer: those of the fields, and its own partials. One that is missing does not compile.
 macro_rules! embedded {
-    ([$($audit:literal),*] [$($runtime:literal),*] $($field:literal),+ $(,)?) => {
-        const AUDIT: Embedded = embedded!(@ "audit" $($audit)* $($field)+);
+    ([$($audit:literal),*] [$($plugin:literal),*] [$($runtime:literal),*] $($field:literal),+ $(,)?) => {
+        const AUDIT: Embedded = embedded!(@ "audit" $($audit)*);
+        const AUDIT_FIELDS: Embedded = embedded!(@ "audit" $($field)+);
+        const PLUGIN: Embedded = embedded!(@ "plugin" $($plugin)*);
         const RUNTIME: Embedded = embedded!(@ "runtime" $($runtime)* $($field)+);
     };
     (@ $folder:literal $($name:literal)+) => {
@@ -25,6 +27,7 @@ macro_rules! embedded {
 
 embedded![
     ["shared", "policy", "violation", "lost_default", "output", "incomplete", "set"]
+    ["shared", "policy", "violation", "lost_default", "output", "guards"]
     ["shared", "policy", "violation", "output", "baseline"]
     "privileged",
     "defaultAddCapabilities",
@@ -63,15 +66,21 @@ pub(super) struct Templates {
 
 impl Templates {
     /// Registers a layer's built-in templates, each replaced by `folder/LAYER/NAME.yaml.hbs` where that exists.
-    pub(super) fn load(layer: Layer, folder: Option<&Path>) -> Result<Self> {
-        let embedded = embedded(layer);
-        let layer = layer.name();
+    /// Audit rules for the plugin psp are made of the fields' templates for the audit layer, and partials of their own.
+    pub(super) fn load(layer: Layer, plugin: bool, folder: Option<&Path>) -> Result<Self> {
+        let parts: &[(&str, Embedded)] = match layer {
+            Layer::Audit if plugin => &[("audit", AUDIT_FIELDS), ("plugin", PLUGIN)],
+            Layer::Audit => &[("audit", AUDIT_FIELDS), ("audit", AUDIT)],
+            Layer::Runtime => &[("runtime", RUNTIME)],
+        };
         let mut registry = Handlebars::new();
         let mut places = HashMap::new();
         registry.set_strict_mode(true);
         registry.register_escape_fn(no_escape);
         helpers::register(&mut registry);
-        for (name, built_in) in embedded {
+        for (layer, (name, built_in)) in
+            parts.iter().flat_map(|(layer, all)| all.iter().map(move |t| (layer, t)))
+        {
             let path = folder.map(|f| f.join(layer).join(format!("{name}.yaml.hbs"))).filter(|p| p.exists());
             let text = match &path {
                 Some(path) => read_override(path)?,
@@ -109,35 +118,31 @@ impl Templates {
     }
 }
 
-fn embedded(layer: Layer) -> Embedded {
-    match layer {
-        Layer::Audit => AUDIT,
-        Layer::Runtime => RUNTIME,
-    }
-}
+/// The folders of templates, and what is in them.
+const FOLDERS: [(&str, &[Embedded]); 3] =
+    [("audit", &[AUDIT_FIELDS, AUDIT]), ("plugin", &[PLUGIN]), ("runtime", &[RUNTIME])];
 
 /// A folder without a layer's folder, and a file in one that replaces nothing, are mistakes in a name.
 fn refuse_unknown(folder: &Path) -> Result<()> {
     let mut found = false;
-    for layer in [Layer::Audit, Layer::Runtime] {
-        let Ok(entries) = std::fs::read_dir(folder.join(layer.name())) else { continue };
+    for (layer, embedded) in FOLDERS {
+        let Ok(entries) = std::fs::read_dir(folder.join(layer)) else { continue };
         found = true;
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let known =
-                name.strip_suffix(".yaml.hbs").is_some_and(|n| embedded(layer).iter().any(|(e, _)| *e == n));
+            let mut names = embedded.iter().flat_map(|part| part.iter().map(|(name, _)| *name));
+            let known = name.strip_suffix(".yaml.hbs").is_some_and(|n| names.any(|e| e == n));
             if name.ends_with(".hbs") && !known {
                 bail!(
-                    "{}: replaces no template; name it after a field, as in templates/{}",
+                    "{}: replaces no template; name it after a field, as in templates/{layer}",
                     entry.path().display(),
-                    layer.name()
                 );
             }
         }
     }
     if !found {
         bail!(
-            "{}: not a folder with audit/ or runtime/ in it; name the one where template overrides lie",
+            "{}: not a folder with audit/, plugin/ or runtime/ in it; name the one where template overrides lie",
             folder.display()
         );
     }

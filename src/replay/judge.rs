@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::cloud::{Cloud, unwrapped};
 use super::input::{Batch, Cost, Trouble};
 use super::{Format, MAX_TROUBLES, Matching, Options};
 use falco_rules::{ENGINE_EVENT_LIMIT, Evaluator, Event, EventError, Rule, RuleSet};
@@ -32,6 +33,8 @@ pub(super) struct Judged {
     pub(super) alerts: u64,
     /// Events that Falco's plugin would drop for their size.
     pub(super) oversized: u64,
+    /// Events of Google's Cloud Logging.
+    pub(super) sorted: u64,
     pub(super) bad_lines: u64,
     pub(super) bad_events: u64,
     /// The first event's time, in nanoseconds.
@@ -93,18 +96,45 @@ impl<'r> Judge<'r> {
             return;
         }
         judged.lines += 1;
-        let trouble = |message: String, cost| Trouble { log: Arc::clone(&batch.name), line, message, cost };
-        let events = match Event::parse_line(text) {
-            Ok(events) => events,
-            Err(error) => return judged.trouble(trouble(describe(&error, text), Cost::Line)),
+        let trouble = |error: &EventError, text: &[u8], cost| {
+            let message = describe(error, text);
+            Trouble { log: Arc::clone(&batch.name), line, message, cost }
         };
+        let error = match Event::parse_line(text) {
+            Ok(events) => return self.events(events, text, number, judged, &trouble),
+            Err(error) => error,
+        };
+        let Some((cloud, texts)) = unwrapped(text) else {
+            return judged.trouble(trouble(&error, text, Cost::Line));
+        };
+        for text in &texts {
+            let before = judged.events;
+            match Event::parse_line(text) {
+                Ok(events) => self.events(events, text, number, judged, &trouble),
+                Err(error) => judged.trouble(trouble(&error, text, Cost::Event)),
+            }
+            if cloud == Cloud::Google {
+                judged.sorted += judged.events - before;
+            }
+        }
+    }
+
+    /// Judges the events of `text`.
+    fn events(
+        &mut self,
+        events: Vec<Result<Event<'_>, EventError>>,
+        text: &[u8],
+        number: u64,
+        judged: &mut Judged,
+        trouble: &dyn Fn(&EventError, &[u8], Cost) -> Trouble,
+    ) {
         for event in events {
             match event {
                 Ok(event) => {
                     judged.events += 1;
                     self.event(&event.numbered(number + judged.events), judged);
                 }
-                Err(error) => judged.trouble(trouble(describe(&error, text), Cost::Event)),
+                Err(error) => judged.trouble(trouble(&error, text, Cost::Event)),
             }
         }
     }

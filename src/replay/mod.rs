@@ -4,6 +4,7 @@
 //! is the same however many threads there are. What is under way at once is bounded, so memory does not grow with
 //! the log.
 
+mod cloud;
 mod documents;
 mod input;
 mod judge;
@@ -66,6 +67,8 @@ pub struct Outcome {
     pub alerts: u64,
     /// Events above [`falco_rules::ENGINE_EVENT_LIMIT`].
     pub oversized: u64,
+    /// Events of Google's Cloud Logging, which sorts the keys of pods.
+    pub sorted: u64,
     /// Lines that could not be read.
     pub bad_lines: u64,
     /// Events in readable lines that Falco would not take.
@@ -85,6 +88,7 @@ impl Outcome {
         self.events += judged.events;
         self.alerts += judged.alerts;
         self.oversized += judged.oversized;
+        self.sorted += judged.sorted;
         self.bad_lines += judged.bad_lines;
         self.bad_events += judged.bad_events;
         for trouble in std::mem::take(&mut judged.troubles) {

@@ -64,7 +64,13 @@ pub struct Object {
     pub labels: BTreeMap<String, String>,
     /// Put the rules into the Rulesfile itself, without their comments, rather than into a ConfigMap.
     pub inline: bool,
+    /// The bundle of policies that goes with the rules, where they are for the plugin psp.
+    pub bundle: Option<String>,
 }
+
+/// The name of the bundle of policies, as a file beside the rules and as a key beside theirs. Falco passes over what
+/// lies in its rules folder and is no YAML.
+pub const BUNDLE: &str = "psp_policies.json";
 
 /// The annotation by which an object is known to be ours; its value names the rules file in it.
 pub const ANNOTATION: &str = "psp2falco/rules";
@@ -91,7 +97,10 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
         Format::Rules => return Ok(text.into()),
         Format::ConfigMap => {
             out.push_str(&heading("A ConfigMap to mount at /etc/falco/rules.d of Falco"));
-            note_size(text.len(), &mut out);
+            if object.bundle.is_some() {
+                out.push_str(PLUGIN_NOTES);
+            }
+            note_size(object.size(text), &mut out);
             emit(&object.config_map(file, file, text)?, 0, &mut out);
         }
         Format::HelmValues => {
@@ -101,15 +110,23 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
                      U+2028; remove them from the policies or templates, or use --format configmap"
                 );
             }
-            config_map_size(file, text)?;
+            config_map_size(file, object.size(text))?;
             out.push_str(&heading("Values for the Helm chart of Falco"));
-            out.push_str(HELM_NOTES);
-            emit(&json!({ "customRules": { file: text } }), 0, &mut out);
+            if object.bundle.is_some() {
+                out.push_str(&HELM_NOTES.replace(JSON_ARTIFACT, "").replace(JSON_PLUGINS, PSP_PLUGINS));
+                out.push_str(LIBRARY_NOTES);
+            } else {
+                out.push_str(HELM_NOTES);
+            }
+            emit(&json!({ "customRules": object.data(file, text) }), 0, &mut out);
         }
         Format::Rulesfile => {
             out.push_str(&heading("Rules for the operator of Falco"));
             out.push_str(OPERATOR_NOTES);
-            note_size(text.len(), &mut out);
+            if object.bundle.is_some() {
+                out.push_str(PLUGIN_NOTES);
+            }
+            note_size(object.size(text), &mut out);
             for (n, value) in object.rulesfile(file, text)?.iter().enumerate() {
                 if n > 0 {
                     out.push_str("---\n");
@@ -212,13 +229,26 @@ impl Object {
     }
 
     fn config_map(&self, file: &str, key: &str, text: &str) -> Result<Value> {
-        config_map_size(file, text)?;
+        config_map_size(file, self.size(text))?;
         Ok(json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": self.metadata(file),
-            "data": { key: text },
+            "data": self.data(key, text),
         }))
+    }
+
+    /// The rules under `key`, and their bundle.
+    fn data(&self, key: &str, text: &str) -> Value {
+        let mut data = Map::new();
+        data.insert(key.to_owned(), text.into());
+        data.extend(self.bundle.as_ref().map(|bundle| (BUNDLE.to_owned(), bundle.as_str().into())));
+        Value::Object(data)
+    }
+
+    /// How many bytes these are.
+    fn size(&self, text: &str) -> usize {
+        text.len() + self.bundle.as_ref().map_or(0, String::len)
     }
 
     fn rulesfile(&self, file: &str, text: &str) -> Result<Vec<Value>> {
@@ -233,6 +263,11 @@ impl Object {
         if !self.inline {
             let reference = object(json!({ "configMapRef": { "name": self.name(file) } }));
             return Ok(vec![self.config_map(file, OPERATOR_KEY, text)?, reference]);
+        }
+        if self.bundle.is_some() {
+            bail!(
+                "--rulesfile-inline: leaves no room for {BUNDLE}, which the plugin reads; leave it out, or leave out --plugin"
+            );
         }
         let rules = inline(file, text)?;
         let size = rules.to_string().len();
@@ -271,12 +306,11 @@ fn value(node: &yaml::Node) -> Value {
     }
 }
 
-fn config_map_size(file: &str, text: &str) -> Result<()> {
-    if text.len() > MOST_IN_CONFIG_MAP {
+fn config_map_size(file: &str, size: usize) -> Result<()> {
+    if size > MOST_IN_CONFIG_MAP {
         bail!(
-            "{file}: {} bytes of rules are more than a ConfigMap holds ({MOST_IN_CONFIG_MAP}); convert the policies \
-             in several runs, or use --format rules and a volume",
-            text.len()
+            "{file}: {size} bytes of rules are more than a ConfigMap holds ({MOST_IN_CONFIG_MAP}); convert the policies \
+             in several runs, or use --format rules and a volume"
         );
     }
     Ok(())
@@ -329,6 +363,34 @@ const HELM_NOTES: &str = "\
 #       - {name: json, library_path: libjson.so}
 #
 # The API server's audit webhook must lead to that service.
+";
+
+/// What the notes for Helm say of the plugin json, and what of the plugin psp instead.
+const JSON_ARTIFACT: &str = ", json:0.7.4";
+const JSON_PLUGINS: &str = "\
+#     load_plugins: [k8saudit, json]
+#     plugins:
+#       - {name: k8saudit, library_path: libk8saudit.so, open_params: \"http://:9765/k8s-audit\"}
+#       - {name: json, library_path: libjson.so}
+";
+const PSP_PLUGINS: &str = "\
+#     load_plugins: [k8saudit, psp]
+#     plugins:
+#       - {name: k8saudit, library_path: libk8saudit.so, open_params: \"http://:9765/k8s-audit\"}
+#       - name: psp
+#         library_path: libpsp.so
+#         init_config: {policies: /etc/falco/rules.d/psp_policies.json}
+";
+const LIBRARY_NOTES: &str = "\
+#
+# libpsp.so must lie in /usr/share/falco/plugins of the image.
+";
+
+/// What else rules need that ask the plugin psp.
+const PLUGIN_NOTES: &str = "\
+#
+# The same Falco needs the plugin psp (libpsp.so), with init_config.policies naming psp_policies.json where this
+# ConfigMap is mounted.
 ";
 
 /// What the operator needs beside the rules.

@@ -30,6 +30,7 @@ fn named() -> Object {
         namespace: Some("falco".to_owned()),
         labels: BTreeMap::from([("team".to_owned(), "on".to_owned())]),
         inline: false,
+        bundle: None,
     }
 }
 
@@ -93,6 +94,7 @@ fn names_that_the_api_server_refuses_are_refused() {
         namespace: Some(namespace.to_owned()),
         labels: BTreeMap::from([(label.0.to_owned(), label.1.to_owned())]),
         inline: false,
+        bundle: None,
     };
     object("a.b-c", "falco", ("example.com/team", "a_b.c")).check().unwrap();
     for wrong in [

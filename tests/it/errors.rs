@@ -446,6 +446,14 @@ fn conversions() -> Vec<Case> {
         .file("chart/audit/privileged.yaml.hbs", rule("ka.verb=create").replace("output: o", "output: \"o\u{2028}\"")),
         case("too large for a ConfigMap", &["convert", "psp.yaml", "--format", "configmap"])
             .file("psp.yaml", many(400, "  privileged: false\n")),
+        case("the plugin without a folder", &["convert", "psp.yaml", "--plugin"]),
+        case("the plugin for running containers", &["convert", "psp.yaml", "--plugin", "--layer", "runtime"]),
+        case(
+            "the plugin in a Rulesfile alone",
+            &["convert", "psp.yaml", "--plugin", "--format", "rulesfile", "--rulesfile-inline"],
+        ),
+        case("a name that is too long for the plugin", &["convert", "psp.yaml", "--plugin", "-o", "out/"])
+            .file("psp.yaml", restricted().replace("{name: p}", &format!("{{name: {}}}", "long.".repeat(49) + "name"))),
         case("too large for a Rulesfile", &["convert", "psp.yaml", "--format", "rulesfile", "--rulesfile-inline"])
             .file("psp.yaml", many(700, "  privileged: false\n")),
     ];
@@ -582,6 +590,18 @@ fn replays() -> Vec<Case> {
         case("a rule that cannot be replayed", &["replay", "--rules", "rules.yaml", "--audit-log", "audit.log"])
             .file("rules.yaml", rule("on", "") + &rule("odd", "").replace("ka.verb=create", "getopt(ka.user.groups, \"ab\") exists"))
             .code(0),
+        case("rules without their bundle", &["replay", "--rules", "rules.yaml", "--audit-log", "audit.log"])
+            .file("rules.yaml", rule("on", "").replace("ka.verb=create", "psp.verdict=refused"))
+            .file("audit.log", early.clone()),
+        case("no bundle", &["replay", "psp.yaml", "--bundle", "absent.json", "--audit-log", "audit.log"])
+            .file("psp.yaml", restricted()),
+        case("a bundle that is none", &["replay", "psp.yaml", "--bundle", "psp.yaml", "--audit-log", "audit.log"])
+            .file("psp.yaml", restricted()),
+        log(
+            "a log of Cloud Logging",
+            br#"{"insertId": "a", "logName": "cloudaudit.googleapis.com%2Factivity", "resource": {"type": "k8s_cluster"}, "receiveTimestamp": "2026-01-01T00:00:00Z", "protoPayload": {"serviceName": "k8s.io", "methodName": "io.k8s.core.v1.pods.get", "resourceName": "core/v1/namespaces/a/pods/b"}}"#,
+        )
+        .code(0),
         case("a folder as the log", &["replay", "psp.yaml", "--audit-log", "taken"]),
         log("a log that zstd compressed", b"\x28\xb5\x2f\xfd\0\0\0\0"),
         log("a log that breaks off", b"\x1f\x8b\x08\0\0\0\0\0\0\x03"),

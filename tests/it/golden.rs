@@ -42,10 +42,10 @@ fn expected() -> PathBuf {
 }
 
 /// The expected files that stand for a policy; the command line's own lie in `help`, the reports in `report`, those of
-/// a whole cluster in `cluster`, those with RBAC in `rbac`.
+/// a whole cluster in `cluster`, those with RBAC in `rbac`, those for the plugin in `plugin`.
 fn expected_files() -> Vec<PathBuf> {
     let other = |path: &PathBuf| {
-        ["cluster", "evidence", "help", "init", "rbac", "report", "repositories"]
+        ["cluster", "evidence", "help", "init", "plugin", "rbac", "report", "repositories"]
             .iter()
             .any(|folder| path.starts_with(folder))
     };

@@ -29,6 +29,7 @@ const CIRCLES: &[&[&str]] = &[
         "src/predict/template.rs",
         "src/render/exceptions.rs",
         "src/render/mod.rs",
+        "src/render/plugin.rs",
         "src/render/runtime.rs",
         "src/render/scope.rs",
         "src/render/set.rs",

@@ -21,6 +21,7 @@ mod imports;
 mod messages;
 mod pages;
 mod pipes;
+mod plugin;
 mod pod_security;
 mod policy_validity;
 mod predict;

@@ -53,6 +53,7 @@ const UNSEEN: &[(&str, &[&str])] = &[
         "what comes before leaves no way here",
         &[
             "--audit-log: missing",
+            "--plugin: {} policies are more than a bundle may have ({MAX_POLICIES})",
             "{place}: Falco would not load these exceptions, so nothing was written: {finding}",
             "{file}: this format has no objects; use configmap or rulesfile",
             "{place}: the list expired (410)",

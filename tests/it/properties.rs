@@ -458,7 +458,7 @@ pub fn pod(random: &mut Random) -> Value {
 }
 
 /// The audit event of a pod as stored, in the bytes that the API server would write.
-fn event(pod: &Value) -> String {
+pub fn event(pod: &Value) -> String {
     let event = json!({
         "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "RequestResponse", "auditID": "1", "stage": "ResponseComplete",
         "requestURI": "/api/v1/namespaces/a/pods", "verb": "create", "user": {"username": "u", "groups": []},
@@ -466,7 +466,12 @@ fn event(pod: &Value) -> String {
         "responseStatus": {"code": 201}, "responseObject": pod,
         "requestReceivedTimestamp": "2026-01-01T00:00:00.000000Z", "stageTimestamp": "2026-01-01T00:00:00.000000Z",
     });
-    let mut text = event.to_string();
+    written(&event)
+}
+
+/// A value in the bytes that the API server would write.
+pub fn written(value: &Value) -> String {
+    let mut text = value.to_string();
     for letter in ['<', '>', '&', '\u{2028}'] {
         text = text.replace(letter, &format!("\\u{:04x}", letter as u32));
     }

@@ -276,7 +276,7 @@ fn a_pod_that_every_policy_changes_goes_to_the_first_by_name() {
     assert_eq!(alerts(&set, &event.to_string()), BTreeSet::new());
 }
 
-const NAMESPACES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "team.x"];
+pub const NAMESPACES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "team.x"];
 const USERS: [&str; 12] = [
     "alice@corp.example",
     "o'brien",
@@ -305,7 +305,7 @@ const GROUPS: [&str; 12] = [
     "system:serviceaccounts:b",
     "system:masters",
 ];
-const ACCOUNTS: [&str; 4] = ["default", "builder", "app", "team.bot"];
+pub const ACCOUNTS: [&str; 4] = ["default", "builder", "app", "team.bot"];
 
 fn texts(random: &mut Random, choices: &[&str], often: &str) -> Value {
     if random.one_in(10) { json!([*random.pick(choices)]) } else { json!([often]) }
@@ -345,7 +345,7 @@ fn subject(random: &mut Random) -> Value {
 }
 
 /// A cluster role as every API server makes it, which shows that RBAC is whole.
-fn bootstrap() -> Value {
+pub fn bootstrap() -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
         "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
@@ -354,7 +354,7 @@ fn bootstrap() -> Value {
 }
 
 /// Random roles and bindings; some are in a namespace that they do not name.
-fn random_rbac(random: &mut Random, policies: &[&str]) -> Vec<Value> {
+pub fn random_rbac(random: &mut Random, policies: &[&str]) -> Vec<Value> {
     let api = "rbac.authorization.k8s.io/v1";
     let mut objects = Vec::new();
     let unnamed = random.one_in(2);
@@ -441,7 +441,7 @@ fn authorized(objects: &[Value], policy: &str, user: &str, groups: &[String], na
     false
 }
 
-fn inventory(policies: &[read::Located], objects: &[Value]) -> Inventory {
+pub fn inventory(policies: &[read::Located], objects: &[Value]) -> Inventory {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
     let mut inventory = read::read_text("objects.json", &list, &read::Options::default()).unwrap();
     inventory.policies = policies.to_vec();
@@ -449,7 +449,7 @@ fn inventory(policies: &[read::Located], objects: &[Value]) -> Inventory {
 }
 
 /// Someone who asks: a user with groups, or a service account with its own.
-fn someone(random: &mut Random) -> (String, Vec<String>) {
+pub fn someone(random: &mut Random) -> (String, Vec<String>) {
     let mut groups: Vec<String> = Vec::new();
     let user = if random.one_in(3) {
         let namespace = *random.pick(&NAMESPACES);

@@ -16,7 +16,7 @@ use crate::scope::PolicyScope;
 pub struct Admission {
     bundle: Bundle,
     digest: String,
-    /// The policies that admission could make something of, in the order of their names.
+    /// The policies that are asked, in the order of their names.
     policies: Vec<Candidate>,
     /// Who may use these, where it is known.
     index: Option<Index>,
@@ -29,6 +29,8 @@ pub struct Admission {
 struct Candidate {
     policy: Policy,
     scope: PolicyScope,
+    /// Admission skipped it, since it could make nothing of a strategy. What else it says is asked all the same.
+    skipped: bool,
 }
 
 /// What became of the pod of an event.
@@ -83,13 +85,17 @@ impl Admission {
         Bundle::parse(text).map(Self::new)
     }
 
-    /// Admission by a bundle.
+    /// Admission by a bundle. A policy that admission skipped ([`Policy::unusable`]) is left out where RBAC is known,
+    /// so that the others decide as they did; without RBAC it is asked for what else it says.
     pub fn new(bundle: Bundle) -> Self {
         let digest = bundle.digest();
-        let working = bundle.policies.values().filter(|policy| policy.unusable().is_empty());
-        let policies: Vec<Candidate> = working
-            .map(|policy| Candidate { policy: policy.clone(), scope: PolicyScope::new(policy) })
-            .collect();
+        let candidates = bundle.policies.values().map(|policy| Candidate {
+            policy: policy.without_unusable().into_owned(),
+            scope: PolicyScope::new(policy),
+            skipped: !policy.unusable().is_empty(),
+        });
+        let policies: Vec<Candidate> =
+            candidates.filter(|candidate| bundle.access.is_none() || !candidate.skipped).collect();
         let names = policies.iter().map(|candidate| candidate.policy.name.as_str());
         let index = bundle.access.as_ref().map(|access| Index::new(access, names));
         let is_whole = bundle.access.as_ref().is_some_and(|access| access.whole);
@@ -133,8 +139,8 @@ impl Admission {
         let asked = asked.filter_map(|(position, candidate)| Some((&candidate.policy, mays(position)?)));
         let judged: Vec<(&Policy, May, Judgement)> =
             asked.map(|(policy, may)| (policy, may, judge(policy, &stored.pod))).collect();
-        let alone = match judged.as_slice() {
-            [(policy, May::Perhaps, judgement)] if self.policies.len() == 1 => {
+        let alone = match (self.policies.as_slice(), judged.as_slice()) {
+            ([Candidate { skipped: false, .. }], [(policy, May::Perhaps, judgement)]) => {
                 (judgement.verdict != Verdict::Denied).then_some(*policy)
             }
             _ => None,

@@ -11,10 +11,11 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::count::counted;
+use crate::plugin;
 use crate::problem::Place;
 use falco_rules::file::{Definitions, RuleDefinition, contents, definitions};
 use falco_rules::implies::{Prover, Which};
-use falco_rules::{Severity, Source, load};
+use falco_rules::{Severity, Source, load_with};
 pub use unified::unified;
 
 /// What changes.
@@ -360,7 +361,7 @@ fn tuning_losses(
     }
     let mut sources = vec![Source { name: NEW_RULES, text: new_text }];
     sources.extend(tuning.iter().map(|file| Source { name: file.name, text: file.text }));
-    for finding in load(&sources).findings {
+    for finding in load_with(&sources, &[plugin::known()]).findings {
         let told = lost_places.contains(&(finding.file.clone(), finding.line));
         if finding.severity == Severity::Error && !told {
             losses.push(TuningLoss {
