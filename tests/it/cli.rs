@@ -707,12 +707,9 @@ fn replay_writes_alerts_as_falco_does() {
     assert_eq!(first["source"], "k8s_audit");
     assert_eq!(first["time"], "2026-11-23T03:13:42.697658000Z");
     assert_eq!(first["output_fields"]["ka.user.name"], "admin");
-    assert!(
-        first["output"]
-            .as_str()
-            .unwrap()
-            .starts_with("03:13:42.697658000: Critical PSP restricted refuses allowedCapabilities (pod=")
-    );
+    assert!(first["output"].as_str().unwrap().starts_with(
+        "03:13:42.697658000: Critical Added capability that PSP restricted does not allow (add="
+    ));
     assert!(first["tags"].as_array().unwrap().contains(&"psp_field_allowedCapabilities".into()));
     // Falco's default: one alert an event, that of the first rule
     let one = run(&[&args[..], &["--rule-matching", "first"]].concat()).done();

@@ -3,6 +3,7 @@
 //! A folder's or file's name is the filter that runs it alone: `cargo test --test it golden::`.
 
 mod admission;
+mod alerts;
 mod api;
 mod captures;
 mod cli;
