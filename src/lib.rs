@@ -10,6 +10,7 @@ pub mod console;
 mod count;
 pub mod findings;
 pub mod krm;
+pub mod pattern;
 pub mod plugin;
 pub mod predict;
 pub mod problem;

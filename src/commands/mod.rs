@@ -251,7 +251,7 @@ fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) ->
             "{place}: no pods or workloads in the input, so nothing to silence; add `kubectl get pods -A -o yaml`"
         );
     }
-    let Some(text) = render::exceptions(prediction, made.options.object) else { return Ok(None) };
+    let Some(text) = predict::exceptions(prediction, made.options.object) else { return Ok(None) };
     let files = [
         falco::Source { name: Layer::Audit.file_name(), text: &audit.text },
         falco::Source { name: "exceptions", text: &text },
@@ -268,7 +268,7 @@ fn access(inventory: &Inventory, rules: &Rules, console: &mut Console<'_>) -> Re
         return Ok(None);
     }
     if let Some(name) = &rules.default_namespace {
-        render::namespaces("--default-namespace", std::slice::from_ref(name))?;
+        render::check_namespaces("--default-namespace", std::slice::from_ref(name))?;
     }
     let Some(access) = rbac::access(inventory, rules.default_namespace.as_deref()) else { return Ok(None) };
     for problem in rbac::problems(inventory, &access).take(MAX_NOTES) {
@@ -484,21 +484,23 @@ const WIDEST: usize = 300;
 /// Holds the rules against what Falco loads; anything it would say, if only a warning, is an error here.
 ///
 /// # Errors
-/// Every finding, with its place in the file that was not written.
+/// Every finding, with the place in the template that made it.
 pub fn check(rendered: &Rendered) -> Result<()> {
-    let source = falco::Source { name: rendered.layer.file_name(), text: &rendered.sample };
-    let loaded = falco::load_with(&[source], &[plugin::known()]);
+    let (name, sample) = (rendered.layer.file_name(), rendered.sample());
+    let loaded = falco::load_with(&[falco::Source { name, text: &sample }], &[plugin::known()]);
     if loaded.findings.is_empty() {
         return Ok(());
     }
-    let name = rendered.layer.file_name();
     let mut message = format!(
         "{name}: Falco would not load these rules, so nothing was written; correct the template that they are from:"
     );
     for finding in loaded.findings.iter().take(MOST_FINDINGS) {
-        let line =
-            finding.line.checked_sub(1).and_then(|n| rendered.sample.lines().nth(n)).unwrap_or_default();
-        let (finding, line) = (finding.to_string(), cut(line.trim(), WIDEST));
+        let line = finding.line.checked_sub(1).and_then(|n| sample.lines().nth(n)).unwrap_or_default();
+        let finding = match rendered.template_of(finding.line) {
+            Some(template) => format!("{template}: {}", finding.without_place()),
+            None => finding.to_string(),
+        };
+        let line = cut(line.trim(), WIDEST);
         let _ = write!(message, "\n{}\n    {}", cut(&printable(&finding), WIDEST), printable(&line));
     }
     if let Some(more) = loaded.findings.len().checked_sub(MOST_FINDINGS).filter(|more| *more > 0) {

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{KnownName, Owner, Workload, namespace, text};
+use super::finding::{KnownName, Workload};
+use super::owner::{Owner, namespace, text};
 use crate::read::Object;
 
 /// Where containers find the token of their service account.

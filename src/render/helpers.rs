@@ -11,8 +11,9 @@ use psp_admission::Field;
 use psp_admission::policy::Range;
 use serde_json::Value;
 
-use super::{mounts, pattern};
-use crate::problem::is_plain;
+use super::mounts;
+use super::quote::{quote, yaml};
+use crate::pattern;
 
 /// Registers all helpers.
 pub(super) fn register(registry: &mut Handlebars<'_>) {
@@ -330,20 +331,6 @@ fn items(args: &Args<'_>, _: &Value) -> Result<String, String> {
     Ok(args.texts(0)?.iter().map(|item| quote(item)).collect::<Vec<_>>().join(", "))
 }
 
-/// `text` as a string of a Falco condition.
-pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::from("'");
-    for letter in text.chars() {
-        match letter {
-            '\\' => quoted.push_str("\\\\"),
-            '\'' => quoted.push_str("\\'"),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('\'');
-    quoted
-}
-
 /// `text` with a capital and a full stop; a field's name keeps its spelling.
 fn sentence(text: &str) -> String {
     let field = text.contains(" unset, ")
@@ -353,25 +340,4 @@ fn sentence(text: &str) -> String {
         Some(first) if !field => format!("{}{}.", first.to_uppercase(), letters.as_str()),
         _ => format!("{text}."),
     }
-}
-
-/// A word of a condition as an item of a list.
-pub(super) fn yaml_item(word: &str) -> String {
-    if word.starts_with('\'') { Value::String(word.to_owned()).to_string() } else { word.to_owned() }
-}
-
-/// `text` as a YAML scalar on one line, plain where every YAML reader takes it for that string.
-pub(super) fn yaml(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || " _-./()+=,;".contains(c);
-    let safe = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.chars().all(plain)
-        && text.contains(' ')
-        && !text.ends_with(' ');
-    if safe {
-        return text.to_owned();
-    }
-    let json = serde_json::Value::String(text.to_owned()).to_string();
-    // beyond the characters of 16 bits, all are plain
-    let spelt = |c: char| if is_plain(c) { c.to_string() } else { format!("\\u{:04x}", c as u32) };
-    json.chars().map(spelt).collect()
 }

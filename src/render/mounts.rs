@@ -3,8 +3,8 @@
 
 use falco_rules::MAX_LITERAL;
 
-use super::helpers::quote;
-use super::pattern;
+use super::quote::quote;
+use crate::pattern;
 
 /// Sources that are no host paths of a pod: the kubelet's volumes, the container runtimes' own files, and the folders
 /// of common provisioners of local storage.

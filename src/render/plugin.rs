@@ -10,44 +10,48 @@ use falco_rules::MAX_LITERAL;
 use psp_admission::bundle::MAX_POLICIES;
 use psp_admission::scope::Scope;
 use psp_admission::{Bundle, Field};
+use serde_json::{Map, Value};
 
-use super::{
-    Assembly, ENGINE, K8SAUDIT, Layer, Options, Rendered, Said, block, check_scope, framed, has_rules,
-    header, insert, macro_name, namespaces,
-};
+use super::audit::{ENGINE, audit_header, has_rules};
+use super::header::{Plugin, Requirements};
+use super::item::Names;
+use super::macro_name::macro_name;
+use super::options::{Layer, Options};
+use super::rules_file::{BundleText, Rendered, RulesFile};
+use super::scope::{check_namespaces, check_scope};
+use super::source::Source;
 use crate::read::Located;
 
-/// The oldest version of the plugin that knows the bundle.
-const PSP: &str = "0.1.0";
-
-/// The plugin that reads GKE's log, one more alternative: it sorts the keys of a pod, which the plugin psp does not mind.
-const GKE: &str = "        - {name: k8saudit-gke, version: 0.1.0}\n";
-
-/// The bundle as the plugin reads it.
-#[derive(Debug, Clone)]
-pub struct BundleText {
-    /// The file.
-    pub text: String,
-    /// The digest that it states.
-    pub digest: String,
-}
+/// What reads the audit log or a cloud's, and the oldest version of the plugin psp that knows the bundle. That for GKE
+/// sorts the keys of a pod, which the plugin psp does not mind.
+const PLUGINS: &[&[Plugin]] = &[
+    &[
+        Plugin::new("k8saudit", "0.7.0"),
+        Plugin::new("k8saudit-eks", "0.4.0"),
+        Plugin::new("k8saudit-aks", "0.1.0"),
+        Plugin::new("k8saudit-ovh", "0.1.0"),
+        Plugin::new("k8saudit-gke", "0.1.0"),
+    ],
+    &[Plugin::new("psp", "0.1.0")],
+];
 
 /// Makes the rules for a Falco with the plugin psp, and the bundle that it judges by.
 ///
 /// # Errors
-/// A template that does not render, with its name and line; and what no rule or bundle can hold.
+/// A template that does not render, or not to rules, with its file and line; and what no rule or bundle can hold.
 pub(super) fn plugin_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
-    let mut assembly = Assembly::new(Layer::Audit, options)?;
-    let mut mapped_policies = Vec::with_capacity(policies.len());
-    namespaces("--namespace", &options.namespaces)?;
-    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
+    check_namespaces("--namespace", &options.namespaces)?;
+    check_namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     if policies.len() > MAX_POLICIES {
         bail!("--plugin: {} policies are more than a bundle may have ({MAX_POLICIES})", policies.len());
     }
+    let mut file = RulesFile::new(Layer::Audit, options)?;
+    file.add_shared(&file.templates.items(Source::Shared("shared", Map::new()))?);
+    let mut restrictions = Vec::with_capacity(policies.len());
     for located in policies {
         let policy = &located.policy;
-        let mapped = assembly.says(policy);
-        if has_rules(policy, &mapped, options) {
+        let restricted = file.restrictions(policy);
+        if has_rules(policy, &restricted, options) {
             check_scope(located)?;
             if policy.name.len() > longest_name() {
                 bail!(
@@ -58,34 +62,23 @@ pub(super) fn plugin_rules(policies: &[Located], options: &Options) -> Result<Re
                     longest_name()
                 );
             }
-            let said: Vec<(Field, Said<'_>)> = mapped.iter().map(|(f, m)| (*f, Said::audit(m))).collect();
-            let id = macro_name(&policy.name);
-            assembly.policy(&policy.name, &id, Vec::new(), &said, &located.place)?;
-            assembly.bounded(&located.place)?;
+            let names = Names::new(&[&policy.name], macro_name(&policy.name));
+            let rules = file.policy_rules(names, (false, Vec::new()), &restricted, &located.place)?;
+            file.add(&rules, &BTreeMap::new(), &located.place)?;
         }
-        mapped_policies.push((policy.name.clone(), mapped));
+        restrictions.push((policy.name.clone(), restricted));
     }
     let (text, digest) = bundle(policies, options).to_text();
-
-    let mut data = assembly.base.clone();
     let may_lack = options.access.as_ref().is_some_and(|access| access.whole);
-    insert(&mut data, "may_lack", may_lack);
-    insert(&mut data, "bundle", digest.as_str());
-    let guards = block::tidy(&assembly.templates.render("guards", data)?);
-    let rules = assembly.rules + guards.lines().filter(|line| line.starts_with("- rule:")).count();
-    assembly.shared.extend(block::shared_names(&guards));
-    let plugins = format!("{K8SAUDIT}{GKE}    - name: psp\n      version: {PSP}\n");
-    let header = header(policies, &mapped_policies, ENGINE, &plugins, options);
-    let opening = format!("{header}{}", assembly.shared_items(super::base_data(options))?);
-    Ok(Rendered {
-        layer: Layer::Audit,
-        text: framed(&opening, assembly.all, &guards),
-        sample: framed(&opening, assembly.sample, &guards),
-        rules,
-        policies: mapped_policies,
-        left_out: Vec::new(),
-        bundle: Some(BundleText { text, digest }),
-    })
+    let guards = [("may_lack", may_lack.into()), ("bundle", Value::from(digest.as_str()))];
+    let guards = guards.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    file.add_shared(&file.templates.items(Source::Shared("guards", guards))?);
+    let requirements = |_| Requirements { engine: ENGINE, plugins: PLUGINS };
+    let mut rendered = file.finish(restrictions, requirements, |restrictions, requirements| {
+        audit_header(policies, restrictions, requirements, options)
+    });
+    rendered.bundle = Some(BundleText { text, digest });
+    Ok(rendered)
 }
 
 /// All that the plugin is to know.

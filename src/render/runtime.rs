@@ -1,24 +1,30 @@
 //! The rules for Falco's system call source: what a policy refuses, seen on the containers that run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use psp_admission::Policy;
 use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
-use psp_admission::{Field, Policy};
+use serde_json::Map;
 
-use super::{
-    Assembly, Layer, Options, Rendered, Said, Says, block, check_scope, framed, insert, macro_name,
-    namespaces, note, policies_listed, quoted, shared_data, together,
-};
+use super::header::{Plugin, Requirements, header};
+use super::item::Names;
+use super::macro_name::macro_name;
+use super::namespaces::{Namespaces, groups};
+use super::options::{Layer, Options};
+use super::quote::quoted;
+use super::rules_file::{Rendered, RulesFile};
+use super::scope::{check_namespaces, check_scope};
+use super::source::Source;
 use crate::problem::Place;
 use crate::psp::validity::unusable;
 use crate::read::Located;
-use crate::restrictions::Sight;
+use crate::restrictions::Restrictions;
 
 /// The engine of Falco 0.41, the first whose containers come from the container plugin.
 const ENGINE: &str = "0.50.0";
 /// The container plugin that Falco 0.41.0 ships with. It has all fields that the rules use.
-const CONTAINER: &str = "0.2.4";
+const PLUGINS: &[&[Plugin]] = &[&[Plugin::new("container", "0.2.4")]];
 
 /// Makes the rules for the kernel's events.
 ///
@@ -27,82 +33,65 @@ const CONTAINER: &str = "0.2.4";
 /// stands alone in its scope.
 ///
 /// # Errors
-/// A template that does not render, with its name and line.
+/// A template that does not render, or not to rules, with its file and line.
 pub fn runtime_rules(policies: &[Located], options: &Options) -> Result<Rendered> {
-    let mut assembly = Assembly::new(Layer::Runtime, options)?;
-    let mut mapped_policies = Vec::with_capacity(policies.len());
-    namespaces("--namespace", &options.namespaces)?;
-    namespaces("--exclude-namespace", &options.exclude_namespaces)?;
+    check_namespaces("--namespace", &options.namespaces)?;
+    check_namespaces("--exclude-namespace", &options.exclude_namespaces)?;
+    let mut file = RulesFile::new(Layer::Runtime, options)?;
+    file.add_shared(&file.templates.items(Source::Shared("shared", Map::new()))?);
+    let mut restrictions = Vec::with_capacity(policies.len());
     for located in policies {
         let policy = &located.policy;
-        let mapped = assembly.says(policy);
-        if has_rules(policy, &mapped, options) {
+        let restricted = file.restrictions(policy);
+        if has_rules(policy, &restricted, options) {
             check_scope(located)?;
             if options.access.is_none() {
-                let id = format!("{}__runtime", macro_name(&policy.name));
-                assembly.runtime(&policy.name, &id, scope(Some(policy), options), &mapped, &located.place)?;
+                let names = Names::new(&[&policy.name], format!("{}__runtime", macro_name(&policy.name)));
+                add(&mut file, names, scope(Some(policy), options), &restricted, &located.place)?;
             }
         }
-        mapped_policies.push((policy.name.clone(), mapped));
+        restrictions.push((policy.name.clone(), restricted));
     }
-    if let Some(access) = &options.access {
-        for group in together::groups(policies, access) {
-            let mapped = assembly.says(&group.policy);
-            let mut narrowed = scope(None, options);
-            narrowed.extend(within(&group.namespaces));
-            narrowed.extend(annotated(&group.members));
-            let place = Place { file: format!("the policies {}", group.name), ..Place::default() };
-            assembly.runtime(&group.name, &group.id, narrowed, &mapped, &place)?;
-        }
+    for group in options.access.iter().flat_map(|access| groups(policies, access)) {
+        let restricted = file.restrictions(&group.policy);
+        let mut narrowed = scope(None, options);
+        narrowed.extend(within(&group.namespaces));
+        narrowed.extend(annotated(&group.members));
+        let names = group.names();
+        let place = Place { file: format!("the policies {}", names.policy), ..Place::default() };
+        add(&mut file, names, narrowed, &restricted, &place)?;
     }
-    let baseline = if options.baseline { assembly.baseline()? } else { String::new() };
-    let rules = assembly.rules + baseline.lines().filter(|l| l.starts_with("- rule:")).count();
-    let shared = assembly.shared_items(shared_data(options))?;
-    let opening = format!("{}{shared}", header(policies, &mapped_policies, options));
-    Ok(Rendered {
-        layer: Layer::Runtime,
-        text: framed(&opening, assembly.all, &baseline),
-        sample: framed(&opening, assembly.sample, &baseline),
-        rules,
-        policies: mapped_policies,
-        left_out: Vec::new(),
-        bundle: None,
-    })
+    if options.baseline {
+        let data = Map::from_iter([("scope".to_owned(), scope(None, options).into())]);
+        file.add_shared(&file.templates.items(Source::Shared("baseline", data))?);
+    }
+    let made = format!(
+        "# Falco rules for running containers, made by psp2falco {} from PodSecurityPolicies. Do not edit: to tune, let a\n\
+         # later file override psps_runtime_exempt_namespaces, psps_runtime_exempt_images, psps_runtime_exempt,\n\
+         # psp_<policy>__runtime__exempt, or a rule.\n",
+        env!("CARGO_PKG_VERSION"),
+    );
+    let has_rules = |policy: &Policy, restricted: &Restrictions| has_rules(policy, restricted, options);
+    let requirements = |_| Requirements { engine: ENGINE, plugins: PLUGINS };
+    Ok(file.finish(restrictions, requirements, |restrictions, requirements| {
+        let without = " (restricts nothing that can be seen: no rules)";
+        header(&made, policies, restrictions, (has_rules, without), requirements)
+    }))
 }
 
-impl<'a> Said<'a> {
-    fn runtime(sight: &'a Sight) -> Self {
-        Self { sentences: vec![("sees", sight.sees.as_deref())], data: &sight.data }
+/// Adds the rules of one policy, or of several that stand together, if there is anything to see.
+fn add(
+    file: &mut RulesFile,
+    names: Names,
+    scope: Vec<String>,
+    restrictions: &Restrictions,
+    place: &Place,
+) -> Result<()> {
+    if restrictions.iter().all(|(_, mapped)| mapped.runtime.sees.is_none()) {
+        return Ok(());
     }
-}
-
-impl Assembly<'_> {
-    /// Adds the macros and rules of one policy, or of several that stand together, if there is anything to see.
-    fn runtime(
-        &mut self,
-        name: &str,
-        id: &str,
-        scope: Vec<String>,
-        mapped: &Says,
-        place: &Place,
-    ) -> Result<()> {
-        let said: Vec<(Field, Said<'_>)> =
-            mapped.iter().map(|(f, m)| (*f, Said::runtime(&m.runtime))).collect();
-        if said.iter().any(|(_, said)| !said.nothing()) {
-            self.policy(name, id, scope, &said, place)?;
-            self.bounded(place)?;
-        }
-        Ok(())
-    }
-
-    /// The rules that belong to no policy.
-    fn baseline(&mut self) -> Result<String> {
-        let mut data = self.base.clone();
-        insert(&mut data, "scope", scope(None, self.options));
-        let text = block::tidy(&self.templates.render("baseline", data)?);
-        self.shared.extend(block::shared_names(&text));
-        Ok(text)
-    }
+    let rules = file.policy_rules(names, (false, scope), restrictions, place)?;
+    file.add(&rules, &BTreeMap::new(), place)
 }
 
 /// The conditions that narrow rules to what the user asked for: all rules, and those of `policy`. Where only some
@@ -150,39 +139,20 @@ fn annotated(policies: &[&Policy]) -> Option<String> {
 }
 
 /// The condition that a container is in some namespaces, if that is a condition.
-fn within(namespaces: &together::Namespaces) -> Option<String> {
+fn within(namespaces: &Namespaces) -> Option<String> {
     match namespaces {
-        together::Namespaces::These(names) => Some(format!("k8s.ns.name in ({})", quoted(names))),
-        together::Namespaces::Others(names) if names.is_empty() => None,
-        together::Namespaces::Others(names) => {
+        Namespaces::These(names) => Some(format!("k8s.ns.name in ({})", quoted(names))),
+        Namespaces::Others(names) if names.is_empty() => None,
+        Namespaces::Others(names) => {
             Some(format!("k8s.ns.name exists and not k8s.ns.name in ({})", quoted(names)))
         }
     }
 }
 
 /// Does a policy get runtime rules? One that admission skipped does, unless RBAC is known.
-fn has_rules(policy: &Policy, mapped: &Says, options: &Options) -> bool {
-    let seen = mapped.iter().any(|(_, m)| m.runtime.sees.is_some());
+fn has_rules(policy: &Policy, restrictions: &Restrictions, options: &Options) -> bool {
+    let seen = restrictions.iter().any(|(_, m)| m.runtime.sees.is_some());
     seen && (options.access.is_none() || unusable(policy).is_none())
-}
-
-/// The file's opening: what made it, of what, how to tune it, and what it needs.
-fn header(policies: &[Located], mapped: &[(String, Says)], options: &Options) -> String {
-    let listed = policies_listed(policies, mapped, |policy, says| {
-        note(policy, has_rules(policy, says, options), " (restricts nothing that can be seen: no rules)")
-    });
-    format!(
-        "# Falco rules for running containers, made by psp2falco {} from PodSecurityPolicies. Do not edit: to tune, let a\n\
-         # later file override psps_runtime_exempt_namespaces, psps_runtime_exempt_images, psps_runtime_exempt,\n\
-         # psp_<policy>__runtime__exempt, or a rule.\n{listed}
-- required_engine_version: {ENGINE}
-
-- required_plugin_versions:
-    - name: container
-      version: {CONTAINER}
-",
-        env!("CARGO_PKG_VERSION"),
-    )
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
     let mut text = format!(
         "{}, {}; fields: {fields}, {} unrestricted",
         counted(inventory.policies.len(), "policy"),
-        counted(rendered.rules, "rule"),
+        counted(rendered.rules().count(), "rule"),
         fields.unrestricted,
     );
     let others = passed_over(inventory, options);
@@ -93,7 +93,7 @@ pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Opt
     let mut text = format!(
         "running containers: {}; fields: {}\n\
          running containers are held against {together}",
-        counted(rendered.rules, "rule"),
+        counted(rendered.rules().count(), "rule"),
         tally(inventory, rendered, options),
     );
     if rendered.text.len() > LARGE {

@@ -18,14 +18,13 @@ use super::passed_over::passed_over;
 use super::pss::{self, Standing};
 use super::rbac::Rbac;
 use crate::count::counted;
-use crate::predict::{Alert, Prediction, Workload};
+use crate::predict::{self, Alert, Prediction, Workload};
 use crate::problem::{Place, Problem};
 use crate::psp::validity::unusable;
 use crate::read::{Inventory, Located};
 use crate::render::{self, AuditObject, Options, Rendered};
 use crate::restrictions::Mapped;
 use crate::write::MARK;
-use falco_rules::file::{Contents, contents};
 use psp_admission::access::{Grants, Subjects, account};
 
 /// The version of the schema. 2: totals by layer; `layers` holds only those that were made.
@@ -141,9 +140,9 @@ pub struct Plugin {
     pub version: String,
 }
 
-impl From<&falco_rules::file::Plugin> for Plugin {
-    fn from(plugin: &falco_rules::file::Plugin) -> Self {
-        Self { name: plugin.name.clone(), version: plugin.version.clone() }
+impl From<&render::Plugin> for Plugin {
+    fn from(plugin: &render::Plugin) -> Self {
+        Self { name: plugin.name.to_owned(), version: plugin.version.to_owned() }
     }
 }
 
@@ -215,7 +214,7 @@ impl WouldAlert {
                 allowed: policy.zip(field).and_then(|(policy, field)| allowed(policy, field)),
             }
         };
-        let exceptions = render::exceptions_by_workload(prediction, options.object);
+        let exceptions = predict::exceptions_by_workload(prediction, options.object);
         let alerting = exceptions.map(|(workload, finding, exception)| AlertingWorkload {
             kind: workload.kind.clone(),
             namespace: workload.namespace.clone(),
@@ -483,33 +482,27 @@ impl Layer {
 }
 
 /// The names of the rules that were made.
-struct RuleNames<'a> {
+struct RuleNames {
     /// Those for the audit log; none: no such file.
-    audit: Option<HashSet<&'a str>>,
+    audit: Option<HashSet<String>>,
     /// Those for running containers, by policy and field; a rule may stand for several policies together.
-    runtime: Option<HashMap<(&'a str, &'a str), Vec<&'a str>>>,
+    runtime: Option<HashMap<(String, Field), Vec<String>>>,
 }
 
-impl<'a> RuleNames<'a> {
-    fn new(files: &'a [(render::Layer, Contents)]) -> Self {
-        let names = |layer: render::Layer| {
-            let file = files.iter().find(|(of, _)| *of == layer);
-            file.map(|(_, contents)| contents.rules().map(|(name, _)| name))
-        };
-        let runtime = names(render::Layer::Runtime).map(|names| {
-            let mut by_field: HashMap<_, Vec<&str>> = HashMap::new();
-            for name in names {
-                let parts = name
-                    .strip_prefix("PSP ")
-                    .and_then(|rest| rest.strip_suffix(") System Activity"))
-                    .and_then(|rest| rest.split_once(" Violation ("));
-                for policy in parts.iter().flat_map(|(policies, _)| policies.split('+')) {
-                    by_field.entry((policy, parts.map_or("", |(_, field)| field))).or_default().push(name);
+impl RuleNames {
+    fn new(files: &[Rendered]) -> Self {
+        let of = |layer: render::Layer| files.iter().find(|file| file.layer == layer);
+        let runtime = of(render::Layer::Runtime).map(|file| {
+            let mut by_field: HashMap<_, Vec<String>> = HashMap::new();
+            for rule in file.rules() {
+                for (policy, field) in rule.policies().iter().zip(rule.field().into_iter().cycle()) {
+                    by_field.entry((policy.clone(), field)).or_default().push(rule.name());
                 }
             }
             by_field
         });
-        Self { audit: names(render::Layer::Audit).map(Iterator::collect), runtime }
+        let audit = of(render::Layer::Audit).map(|file| file.rules().map(render::Item::name).collect());
+        Self { audit, runtime }
     }
 }
 
@@ -549,22 +542,24 @@ impl Report {
         prediction: Option<&Prediction<'_>>,
         changes: Option<Diff>,
     ) -> Self {
-        let read: Vec<(render::Layer, Contents)> =
-            files.iter().map(|file| (file.layer, contents(&file.text))).collect();
-        let names = RuleNames::new(&read);
+        let names = RuleNames::new(files);
         let mapped = files.first().map(|file| file.policies.as_slice()).unwrap_or_default();
         let located = inventory.policies.iter().zip(mapped);
         let policies: Vec<PolicyReport> =
             located.map(|(located, (_, mapped))| policy(located, mapped, &names, options)).collect();
-        let conditions = read.iter().flat_map(|(_, contents)| contents.rules());
-        let conditions =
-            conditions.filter_map(|(name, condition)| Some((name.to_owned(), condition?.to_owned())));
-        let rules = |(file, (_, contents)): (&Rendered, &(render::Layer, Contents))| RulesFile {
+        let conditions = files.iter().flat_map(Rendered::rules);
+        let conditions = conditions.filter_map(|rule| Some((rule.name(), rule.condition()?)));
+        let rules = |file: &Rendered| RulesFile {
             name: file.layer.file_name().to_owned(),
             layer: file.layer,
-            rules: file.rules,
-            engine: contents.engine.clone(),
-            plugins: contents.plugins.iter().map(|with| with.iter().map(Plugin::from).collect()).collect(),
+            rules: file.rules().count(),
+            engine: Some(file.requirements.engine.to_owned()),
+            plugins: file
+                .requirements
+                .plugins
+                .iter()
+                .map(|with| with.iter().map(Plugin::from).collect())
+                .collect(),
         };
         let predicted = prediction.filter(|prediction| prediction.workloads > 0);
         Self {
@@ -572,7 +567,7 @@ impl Report {
             generator: format!("{MARK} {}", env!("CARGO_PKG_VERSION")),
             options: settings(options),
             totals: totals(files, &policies),
-            files: files.iter().zip(&read).map(rules).collect(),
+            files: files.iter().map(rules).collect(),
             would_alert: predicted.map(|prediction| WouldAlert::new(prediction, &policies, options)),
             may_use_every_policy: options.access.as_ref().map(|access| access.every().into()),
             policies,
@@ -607,7 +602,7 @@ fn totals(files: &[Rendered], policies: &[PolicyReport]) -> Totals {
         let file = files.iter().find(|file| file.layer == wanted)?;
         let fields = policies.iter().flat_map(|policy| &policy.fields);
         let fields = fields.filter_map(|field| layer(&field.layers)).map(|layer| layer.fidelity).collect();
-        Some(LayerTotals { rules: file.rules, fields })
+        Some(LayerTotals { rules: file.rules().count(), fields })
     };
     Totals {
         policies: policies.len(),
@@ -635,7 +630,7 @@ fn settings(options: &Options) -> Settings {
 fn policy(
     located: &Located,
     mapped: &[(Field, Arc<Mapped>)],
-    rules: &RuleNames<'_>,
+    rules: &RuleNames,
     options: &Options,
 ) -> PolicyReport {
     let policy = &located.policy;
@@ -671,7 +666,7 @@ fn field(
     located: &Located,
     field: Field,
     mapped: &Mapped,
-    rules: &RuleNames<'_>,
+    rules: &RuleNames,
     options: &Options,
 ) -> FieldReport {
     let policy = &located.policy;
@@ -697,9 +692,8 @@ fn field(
                 Layer::new(made, audit_detection(policy, field, mapped, options))
             }),
             runtime: rules.runtime.as_ref().map(|names| {
-                let key = (policy.name.as_str(), field.name());
-                let named = names.get(&key).into_iter().flatten().map(|name| (*name).to_owned());
-                Layer::new(named.collect(), runtime_detection(policy, field, mapped, options))
+                let named = names.get(&(policy.name.clone(), field)).cloned().unwrap_or_default();
+                Layer::new(named, runtime_detection(policy, field, mapped, options))
             }),
         },
         lost: lost(mapped),

@@ -2,7 +2,7 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, allowed_or_not, root_allowed};
+use super::{AtRuntime, Mapped, allowed_or_not, root_allowed};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.allow_privilege_escalation;
@@ -10,12 +10,12 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let filled = policy.spec.default_allow_privilege_escalation.or((!allowed).then_some(false));
     let runtime = match (allowed, root_allowed(policy)) {
         (true, _) => {
-            Sight::undetectable("pods may ask for it, and the kernel's events do not show which did")
+            AtRuntime::undetectable("pods may ask for it, and the kernel's events do not show which did")
         }
-        (false, true) => Sight::undetectable(
+        (false, true) => AtRuntime::undetectable(
             "root is allowed, and Falco does not know who a process was before it became root",
         ),
-        (false, false) => Sight::approximate(
+        (false, false) => AtRuntime::approximate(
             true,
             "process that becomes root by a set-id program or call",
             "set-id programs are known by their names, and a container that started as root looks the same",

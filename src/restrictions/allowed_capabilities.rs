@@ -2,7 +2,7 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, capabilities, listed, whole_strings};
+use super::{AtRuntime, Mapped, capabilities, listed, whole_strings};
 
 /// What containerd, CRI-O and Docker give to a container that asks for nothing.
 const DEFAULT: [&str; 14] = [
@@ -39,13 +39,13 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let own = DEFAULT.map(str::to_owned);
     let held = capabilities(own.iter().chain(&names));
     let runtime = if bounded {
-        Sight::approximate(
+        AtRuntime::approximate(
             true,
             format!("process with a capability beyond the container runtime's own{}", or_named(&names)),
             "what the container runtime gives by itself is no sign of a pod that asked for it; root alone holds what was added",
         )
     } else {
-        Sight::undetectable("pods may add every capability")
+        AtRuntime::undetectable("pods may add every capability")
     };
     Mapped::value(if any { "any".to_owned() } else { listed(&names) })
         .refuses(!any, sentence)

@@ -2,7 +2,7 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, listed, whole_strings};
+use super::{AtRuntime, Mapped, listed, whole_strings};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let drivers = &policy.spec.allowed_csi_drivers;
@@ -13,7 +13,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             type_allowed && !drivers.is_empty(),
             format!("inline CSI driver other than {}", listed(drivers)),
         )
-        .runtime(Sight::undetectable("a mount shows that a volume is CSI's, not by which driver"))
+        .runtime(AtRuntime::undetectable("a mount shows that a volume is CSI's, not by which driver"))
         .with("drivers", whole_strings(drivers.iter().map(String::as_str)));
     if type_allowed { mapped } else { mapped.note("csi is no allowed volume type: see volumes") }
 }

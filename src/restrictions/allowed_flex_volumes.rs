@@ -2,7 +2,7 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, listed, one_line, whole_strings};
+use super::{AtRuntime, Mapped, listed, one_line, whole_strings};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let drivers = &policy.spec.allowed_flex_volumes;
@@ -13,7 +13,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         drivers.iter().filter(|d| one_line(d)).map(|d| format!("{}/", d.replace('/', "~"))).collect();
     let mapped = Mapped::value(value)
         .runtime(
-            Sight::approximate(
+            AtRuntime::approximate(
                 type_allowed && !drivers.is_empty(),
                 format!("mounted FlexVolume of a driver other than {}", listed(drivers)),
                 "a persistent volume of such a driver looks the same",

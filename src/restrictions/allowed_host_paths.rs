@@ -3,8 +3,8 @@
 use psp_admission::Policy;
 use psp_admission::policy::HostPath;
 
-use super::{Mapped, Sight, one_line};
-use crate::render::pattern::json_text;
+use super::{AtRuntime, Mapped, one_line};
+use crate::pattern::json_text;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let paths = &policy.spec.allowed_host_paths;
@@ -37,7 +37,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
 }
 
 /// Mounts outside the allowed paths, or writable where they must not be.
-fn mounts(policy: &Policy, restricted: bool, words: &[String]) -> Sight {
+fn mounts(policy: &Policy, restricted: bool, words: &[String]) -> AtRuntime {
     let paths = &policy.spec.allowed_host_paths;
     let root = |p: &&HostPath| p.path_prefix.trim_end_matches('/').is_empty();
     // at or below: as a mount's source, without its first slash, up to the colon after it
@@ -48,7 +48,7 @@ fn mounts(policy: &Policy, restricted: bool, words: &[String]) -> Sight {
         writable.flat_map(|p| [format!("{p}/"), format!("{p}:")]).collect()
     };
     let writable_root = paths.iter().filter(root).any(|p| !p.read_only);
-    Sight::approximate(
+    AtRuntime::approximate(
         restricted && !writable_root,
         format!("mounted host path other than {}", words.join(", ")),
         "a host path is what comes from none of the kubelet's and the container runtime's folders; one mounted by subPath is not seen",

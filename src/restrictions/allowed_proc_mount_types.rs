@@ -3,7 +3,7 @@
 use psp_admission::Policy;
 use psp_admission::fields::allowed_proc_mounts;
 
-use super::{Mapped, Sight, listed};
+use super::{AtRuntime, Mapped, listed};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let types: Vec<String> = allowed_proc_mounts(policy).map(str::to_owned).collect();
@@ -11,12 +11,12 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let (masked, unmasked) = (lists("Default"), lists("Unmasked"));
     Mapped::value(listed(&types))
         .runtime(match (masked, unmasked) {
-            (true, _) => Sight::approximate(
+            (true, _) => AtRuntime::approximate(
                 !unmasked,
                 "access to paths that the default proc mount hides or protects",
                 "shows the use of such a path, not the mount; a masked path can be opened, too, and is empty then",
             ),
-            (false, _) => Sight::undetectable("a masked /proc is what every container has"),
+            (false, _) => AtRuntime::undetectable("a masked /proc is what every container has"),
         })
         .refuses(!masked || !unmasked, format!("proc mount type other than {}", listed(&types)))
         .with("masked", masked)

@@ -3,8 +3,8 @@
 use psp_admission::Policy;
 use psp_admission::sysctl::SAFE;
 
-use super::{Mapped, Sight, listed, one_line};
-use crate::render::pattern::json_text;
+use super::{AtRuntime, Mapped, listed, one_line};
+use crate::pattern::json_text;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let spec = &policy.spec;
@@ -33,7 +33,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
 }
 
 /// Writes of sysctls, by the files under `/proc/sys` that the patterns name.
-pub(super) fn written_sysctls(restricted: bool, sentence: String, patterns: &[String]) -> Sight {
+pub(super) fn written_sysctls(restricted: bool, sentence: String, patterns: &[String]) -> AtRuntime {
     let path = |name: &str| format!("/proc/sys/{}", name.replace('.', "/"));
     let (mut names, mut prefixes) = (Vec::new(), Vec::new());
     for pattern in patterns.iter().filter(|p| one_line(p)) {
@@ -46,7 +46,7 @@ pub(super) fn written_sysctls(restricted: bool, sentence: String, patterns: &[St
     names.dedup();
     prefixes.sort();
     prefixes.dedup();
-    Sight::approximate(
+    AtRuntime::approximate(
         restricted,
         sentence,
         "shows whoever writes the file, a process or the container runtime, if Falco knows its container then",

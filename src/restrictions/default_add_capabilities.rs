@@ -2,7 +2,7 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, listed};
+use super::{AtRuntime, Mapped, listed};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let names = &policy.spec.default_add_capabilities;
@@ -11,6 +11,6 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             !names.is_empty(),
             format!("container that neither adds nor drops {}, which the policy added", listed(names)),
         )
-        .runtime(Sight::undetectable("a process without a capability may never have been given it"))
+        .runtime(AtRuntime::undetectable("a process without a capability may never have been given it"))
         .with("names", names.clone())
 }

@@ -2,10 +2,10 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, ids};
-use crate::render::pattern::MAX_ID;
+use super::{AtRuntime, Mapped, ids};
+use crate::pattern::MAX_ID;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     ids(&policy.spec.fs_group, "fsGroup", MAX_ID)
-        .runtime(Sight::undetectable("the kubelet sets a volume's group before the container starts"))
+        .runtime(AtRuntime::undetectable("the kubelet sets a volume's group before the container starts"))
 }

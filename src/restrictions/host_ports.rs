@@ -3,8 +3,8 @@
 use psp_admission::Policy;
 use psp_admission::policy::Range;
 
-use super::{Mapped, Sight, covers, ranges_data, ranges_listed};
-use crate::render::pattern::MAX_PORT;
+use super::{AtRuntime, Mapped, covers, ranges_data, ranges_listed};
+use crate::pattern::MAX_PORT;
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     // the API server checks these ranges nowhere: a reversed one allows nothing
@@ -20,7 +20,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         if usable.is_empty() { "host port in use".into() } else { format!("host port outside {allowed}") };
     Mapped::value(allowed.clone())
         .runtime(
-            Sight::approximate(
+            AtRuntime::approximate(
                 !covers(&usable, 1, MAX_PORT),
                 if usable.is_empty() {
                     "container on the node's network that listens on a port".to_owned()

@@ -29,11 +29,13 @@ mod seccomp;
 mod supplemental_groups;
 mod volumes;
 
+use std::sync::Arc;
+
 use psp_admission::policy::{IdRule, IdStrategy, Range};
 use psp_admission::{Field, Policy};
 use serde_json::{Map, Value};
 
-use crate::render::pattern::json_text;
+use crate::pattern::json_text;
 
 macro_rules! map {
     (
@@ -60,6 +62,9 @@ pub fn map(field: Field, policy: &Policy) -> Mapped {
     }
 }
 
+/// What a policy says, field by field. What many policies say alike is kept once.
+pub type Restrictions = Vec<(Field, Arc<Mapped>)>;
+
 /// What a policy says in one field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Mapped {
@@ -76,12 +81,12 @@ pub struct Mapped {
     /// What the template needs beyond that.
     pub data: Map<String, Value>,
     /// What the kernel's events show of it.
-    pub runtime: Sight,
+    pub runtime: AtRuntime,
 }
 
 /// What the kernel's events and the containers' metadata show of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Sight {
+pub struct AtRuntime {
     /// What the runtime rule alerts on, as a sentence about the container; `None`: there is no rule.
     pub sees: Option<String>,
     /// How the rule differs from what the policy says, or why there is none; `None`: it does not differ.
@@ -90,7 +95,7 @@ pub struct Sight {
     pub data: Map<String, Value>,
 }
 
-impl Sight {
+impl AtRuntime {
     /// A rule, if the policy restricts the field, that sees just what the policy says.
     fn exact(restricted: bool, sentence: impl Into<String>) -> Self {
         Self { sees: restricted.then(|| short(&sentence.into())), ..Self::default() }
@@ -137,8 +142,8 @@ impl Mapped {
         self
     }
 
-    fn runtime(mut self, sight: Sight) -> Self {
-        self.runtime = sight;
+    fn runtime(mut self, shown: AtRuntime) -> Self {
+        self.runtime = shown;
         self
     }
 }
@@ -233,11 +238,13 @@ fn profile_texts<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// What processes show of a strategy over ids. Where every id is allowed, nothing is left to see.
-fn ids_sight(strategy: &IdStrategy, what: &str, refuses: bool, reason: &'static str) -> Sight {
+fn ids_at_runtime(strategy: &IdStrategy, what: &str, refuses: bool, reason: &'static str) -> AtRuntime {
     if !refuses {
-        return Sight::undetectable("every id is allowed, and a pod's own choice looks like the policy's");
+        return AtRuntime::undetectable(
+            "every id is allowed, and a pod's own choice looks like the policy's",
+        );
     }
-    Sight::approximate(
+    AtRuntime::approximate(
         true,
         format!("process with a {what} outside {}", ranges_listed(&strategy.ranges)),
         reason,

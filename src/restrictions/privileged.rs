@@ -2,11 +2,11 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, allowed_or_not};
+use super::{AtRuntime, Mapped, allowed_or_not};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let allowed = policy.spec.privileged;
     Mapped::value(allowed_or_not(allowed))
         .refuses(!allowed, "privileged container")
-        .runtime(Sight::exact(!allowed, "privileged container"))
+        .runtime(AtRuntime::exact(!allowed, "privileged container"))
 }

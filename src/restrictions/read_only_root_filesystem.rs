@@ -2,12 +2,12 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight};
+use super::{AtRuntime, Mapped};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let required = policy.spec.read_only_root_filesystem;
     Mapped::value(if required { "required" } else { "not required" })
-        .runtime(Sight::approximate(
+        .runtime(AtRuntime::approximate(
             required,
             "write on the container's root file system",
             "shows files opened for writing, not a file system that nobody writes to; without overlayfs only in containers without mounts",

@@ -2,7 +2,7 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, capabilities, listed};
+use super::{AtRuntime, Mapped, capabilities, listed};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let names = &policy.spec.required_drop_capabilities;
@@ -12,9 +12,9 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let back = capabilities(spec.allowed_capabilities.iter().chain(&spec.default_add_capabilities));
     let any = |n: &String| n == "*" || n == "ALL";
     let runtime = if all && spec.allowed_capabilities.iter().chain(&spec.default_add_capabilities).any(any) {
-        Sight::undetectable("pods may add every capability")
+        AtRuntime::undetectable("pods may add every capability")
     } else {
-        Sight::approximate(
+        AtRuntime::approximate(
             !dropped.is_empty(),
             format!("process that still holds {}", listed(names)),
             "root alone holds what was not dropped",

@@ -3,8 +3,8 @@
 use psp_admission::Policy;
 use psp_admission::policy::IdRule;
 
-use super::{Mapped, Sight, ids, ids_sight, root_allowed};
-use crate::render::pattern::MAX_ID;
+use super::{AtRuntime, Mapped, ids, ids_at_runtime, root_allowed};
+use crate::pattern::MAX_ID;
 
 /// What Falco's ids are.
 const NODE_S_ID: &str = "a process may change its id after admission, and under hostUsers: false the node's ids are not the pod's";
@@ -14,8 +14,8 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let non_root = strategy.rule == IdRule::MustRunAsNonRoot;
     let mapped = ids(strategy, "runAsUser", MAX_ID).with("non_root", non_root);
     let runtime = match strategy.rule {
-        IdRule::MustRunAsNonRoot => Sight::approximate(true, "process of root", NODE_S_ID),
-        _ => ids_sight(strategy, "user id", mapped.refuses.is_some(), NODE_S_ID),
+        IdRule::MustRunAsNonRoot => AtRuntime::approximate(true, "process of root", NODE_S_ID),
+        _ => ids_at_runtime(strategy, "user id", mapped.refuses.is_some(), NODE_S_ID),
     };
     let mapped = mapped.runtime(runtime.with("non_root", non_root).with("at_start", root_allowed(policy)));
     if !non_root {

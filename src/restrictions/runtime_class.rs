@@ -2,7 +2,7 @@
 
 use psp_admission::Policy;
 
-use super::{Mapped, Sight, listed};
+use super::{AtRuntime, Mapped, listed};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let Some(class) = &policy.spec.runtime_class else { return Mapped::value("any") };
@@ -16,6 +16,6 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             class.default.is_some(),
             format!("runtimeClassName unset, which the policy set to {default}"),
         )
-        .runtime(Sight::undetectable("the containers' metadata does not name the class"))
+        .runtime(AtRuntime::undetectable("the containers' metadata does not name the class"))
         .with("names", class.allowed.clone())
 }

@@ -3,8 +3,8 @@
 use psp_admission::Policy;
 use psp_admission::policy::SeLinuxOptions;
 
-use super::{Mapped, Sight};
-use crate::render::pattern::json_text;
+use super::{AtRuntime, Mapped};
+use crate::pattern::json_text;
 
 /// Orders of up to this many categories are spelt out one by one.
 const SPELT_OUT: usize = 3;
@@ -18,7 +18,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
     let mapped = Mapped::value(format!("MustRunAs {words}"))
         .refuses(true, format!("SELinux options other than {words}"))
         .corrects(true, format!("seLinuxOptions unset, which the policy set to {words}"))
-        .runtime(Sight::undetectable("Falco has no field for a process's SELinux label"));
+        .runtime(AtRuntime::undetectable("Falco has no field for a process's SELinux label"));
     let (lead, comma) = lead(options);
     let level = json_text(&options.level);
     let categories: Vec<&str> =

@@ -2,7 +2,7 @@
 
 use psp_admission::{Policy, Profiles};
 
-use super::{Mapped, Sight, profile_texts};
+use super::{AtRuntime, Mapped, profile_texts};
 
 pub(super) fn map(policy: &Policy) -> Mapped {
     let profiles = Profiles::seccomp(policy);
@@ -23,7 +23,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
             default.is_some() && !unset_refused,
             format!("seccomp profile unset, which the policy set to {unset}"),
         )
-        .runtime(Sight::undetectable("Falco has no field for a process's seccomp profile"))
+        .runtime(AtRuntime::undetectable("Falco has no field for a process's seccomp profile"))
         .with("unset_refused", unset_refused)
         .with("runtime_default", names.iter().any(|n| ["runtime/default", "docker/default"].contains(n)))
         .with("profiles", profile_texts(names.iter().copied()))

@@ -3,7 +3,7 @@
 use psp_admission::Policy;
 use psp_admission::fields::volume_type;
 
-use super::{Mapped, Sight, listed};
+use super::{AtRuntime, Mapped, listed};
 
 /// The sources of a `v1.Volume` (Kubernetes 1.36), as they are spelt in pods.
 const SOURCES: [&str; 30] = [
@@ -95,7 +95,7 @@ pub(super) fn map(policy: &Policy) -> Mapped {
         .collect();
     let flex = refused.contains(&"flexVolume") && !claims;
     let host_path = refused.contains(&"hostPath");
-    let runtime = Sight::approximate(
+    let runtime = AtRuntime::approximate(
         !lists("*") && (!folders.is_empty() || flex || tokens_only || host_path),
         format!("mounted volume of a type other than {allowed}"),
         "a persistent volume shows the type behind it, so those pass where claims are allowed; a host path is what comes from \

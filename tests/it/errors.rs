@@ -222,11 +222,6 @@ fn inputs() -> Vec<(&'static str, String, &'static [&'static str])> {
             &[],
         ),
         ("long name", policy(&format!("  requiredDropCapabilities: [{}]\n", "X".repeat(300))), &[]),
-        (
-            "private character",
-            policy("  volumes: ['*']\n  allowedHostPaths: [{pathPrefix: \"/\\ue000\"}]\n"),
-            &[],
-        ),
         ("absent", policy(""), &["absent.yaml"]),
         ("absent templates", policy(""), &["--templates", "absent"]),
         ("broken template", policy(""), &["--templates", "broken"]),
@@ -267,7 +262,7 @@ fn conversions() -> Vec<Case> {
     };
     let rule = |condition: &str| {
         format!(
-            "- rule: PSP p Violation (privileged)\n  desc: d\n  condition: {{{{id}}}} and {condition}\n  output: o\n  \
+            "- rule: PSP {{{{policy}}}} Violation (privileged)\n  desc: d\n  condition: {{{{id}}}} and {condition}\n  output: o\n  \
              priority: WARNING\n  source: k8s_audit\n"
         )
     };
@@ -470,6 +465,9 @@ fn conversions() -> Vec<Case> {
         template("a list of numbers", "{{items [1]}}"),
         template("a list of no ranges", "{{within 'a' [1]}}"),
         template("a part that is neither text nor number", "{{path names}}"),
+        template("a template that makes no YAML", "- rule: [\n"),
+        template("an item of no kind", "- append: true\n"),
+        template("a condition that is none", &rule("ka.verb=")),
         template("rules that Falco does not load", &rule("ka.nothing=1")),
     ]);
     all
@@ -660,7 +658,10 @@ fn every_message_has_its_place_and_one_voice() {
         ("taken/psp_audit_rules.yaml/x", ""),
         ("broken/audit/privileged.yaml.hbs", "{{#if}"),
         ("fails/audit/privileged.yaml.hbs", "{{nothing}}"),
-        ("condition/audit/privileged.yaml.hbs", "- rule: PSP p Violation (privileged)\n  condition: x\n"),
+        (
+            "condition/audit/privileged.yaml.hbs",
+            "- rule: PSP {{policy}} Violation (privileged)\n  condition: x\n",
+        ),
         ("unknown/audit/privilegd.yaml.hbs", ""),
         ("endless/audit/violation.yaml.hbs", "{{> violation}}"),
     ] {

@@ -24,18 +24,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/commands/scan.rs",
         "src/commands/shell.rs",
     ],
-    &[
-        "src/predict.rs",
-        "src/predict/template.rs",
-        "src/render/exceptions.rs",
-        "src/render/mod.rs",
-        "src/render/plugin.rs",
-        "src/render/runtime.rs",
-        "src/render/scope.rs",
-        "src/render/set.rs",
-        "src/render/templates.rs",
-        "src/render/together.rs",
-    ],
     &["src/read/archive.rs", "src/read/files.rs", "src/read/mod.rs"],
     &[
         "src/read/cluster/connect.rs",
@@ -43,7 +31,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/read/cluster/list.rs",
         "src/read/cluster/mod.rs",
     ],
-    &["src/render/helpers.rs", "src/render/mounts.rs"],
     &["src/replay/documents.rs", "src/replay/input.rs"],
     &["src/replay/judge.rs", "src/replay/mod.rs", "src/replay/summary.rs"],
 ];

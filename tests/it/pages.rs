@@ -308,7 +308,11 @@ fn sizes() -> String {
         let rules = load(&[Source { name: "rules.yaml", text: &rendered.text }]).rules.unwrap();
         let count = |line: &&str| rules.alerts_counted(&Event::parse(line.as_bytes()).unwrap()).1.distinct;
         let most = events.iter().map(count).max().unwrap();
-        table.push_str(&format!("| `{name}` | {} | {} | {most} |\n", rendered.rules, rendered.text.len()));
+        table.push_str(&format!(
+            "| `{name}` | {} | {} | {most} |\n",
+            rendered.rules().count(),
+            rendered.text.len()
+        ));
     }
     table
 }

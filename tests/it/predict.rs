@@ -15,10 +15,10 @@ use std::process::Command;
 
 use crate::snapshot::root;
 use falco_rules::{self as falco, Event, RuleSet};
-use psp2falco::predict::{Prediction, predict};
+use psp2falco::predict::{self, Prediction, predict};
 use psp2falco::rbac;
 use psp2falco::read::{self, Compact, Inventory};
-use psp2falco::render::{self, Options, audit_rules};
+use psp2falco::render::{Options, audit_rules};
 use serde_json::{Value, json};
 
 const CLUSTER: &str = "fixtures/cluster/cluster.yaml";
@@ -131,7 +131,7 @@ fn the_rules_alert_as_predicted_and_exceptions_silence_just_that() {
         let options = options(&inventory, rbac);
         let prediction = predict(&inventory, &options);
         let text = audit_rules(&inventory.policies, &options).unwrap().text;
-        let exceptions = render::exceptions(&prediction, options.object).unwrap();
+        let exceptions = predict::exceptions(&prediction, options.object).unwrap();
         let (plain, silenced) = (load(&[&text]), load(&[&text, &exceptions]));
         let pods = running(&inventory);
         assert_eq!(prediction.pods, pods.len());
@@ -244,7 +244,7 @@ fn a_cluster_gives_its_expected_rules_and_exceptions() {
     let inventory = cluster();
     let options = options(&inventory, true);
     let rules = audit_rules(&inventory.policies, &options).unwrap().text;
-    let exceptions = render::exceptions(&predict(&inventory, &options), options.object).unwrap();
+    let exceptions = predict::exceptions(&predict(&inventory, &options), options.object).unwrap();
     let folder = root().join("fixtures/expected/cluster");
     let problems: Vec<String> = [("psp_audit_rules.yaml", rules), ("today.yaml", exceptions)]
         .iter()

@@ -18,10 +18,10 @@ use crate::common::{Recording, lines};
 use crate::properties;
 
 use falco_rules::{self as falco, Event, RuleSet};
-use psp2falco::predict::{Alert, Prediction, predict};
+use psp2falco::predict::{self, Alert, Prediction, predict};
 use psp2falco::rbac;
 use psp2falco::read::{self, Inventory};
-use psp2falco::render::{self, Options, audit_rules};
+use psp2falco::render::{Options, audit_rules};
 use serde_json::{Map, Value, json};
 
 fn list(items: &[Value]) -> Inventory {
@@ -417,7 +417,7 @@ fn random_templates_alert_as_predicted() {
         let prediction = predict(&inventory, &options);
         assert_eq!(prediction.templates, pods.len());
         let text = audit_rules(&inventory.policies, &options).unwrap().text;
-        let exceptions = render::exceptions(&prediction, options.object);
+        let exceptions = predict::exceptions(&prediction, options.object);
         let rules = load(&[&text]);
         let silenced = exceptions.as_ref().map(|exceptions| load(&[&text, exceptions]));
         let found = predicted(&prediction);
@@ -591,7 +591,7 @@ fn the_default_namespace_is_that_of_objects_without_one() {
     let told = |name: Option<&str>| {
         let options = Options { default_namespace: name.map(str::to_owned), ..Options::default() };
         let prediction = predict(&inventory, &options);
-        let exceptions = render::exceptions(&prediction, options.object).unwrap();
+        let exceptions = predict::exceptions(&prediction, options.object).unwrap();
         (predicted(&prediction), exceptions.contains("ka.target.namespace=web and "))
     };
     let alerts = |fields: &[&str]| fields.iter().map(|f| format!("PSP p Violation ({f})")).collect();
@@ -685,7 +685,7 @@ fn workloads_are_known_as_events_show_them() {
     let fields: BTreeSet<String> = predicted(&prediction)["StatefulSet a/db"].clone();
     assert!(fields.contains("PSP p Violation (volumes)"), "{fields:?}");
     let rules = audit_rules(&inventory.policies, &options).unwrap().text;
-    let exceptions = render::exceptions(&prediction, options.object).unwrap();
+    let exceptions = predict::exceptions(&prediction, options.object).unwrap();
     assert!(
         exceptions.contains(
             "\n# Deployment web, known by its template; in any namespace, since its manifest names none\n"

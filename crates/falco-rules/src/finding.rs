@@ -44,17 +44,22 @@ pub struct Finding {
     pub message: String,
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Finding {
+    /// All of it but its place: severity, code, item and message.
+    #[must_use]
+    pub fn without_place(&self) -> String {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}:{}:{}: {severity}: {}: ", self.file, self.line, self.column, self.code)?;
-        if !self.item.is_empty() {
-            write!(f, "{}: ", self.item)?;
-        }
-        f.write_str(&self.message)
+        let item = if self.item.is_empty() { String::new() } else { format!("{}: ", self.item) };
+        format!("{severity}: {}: {item}{}", self.code, self.message)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.without_place())
     }
 }
 

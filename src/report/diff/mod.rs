@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::count::counted;
 use crate::plugin;
 use crate::problem::Place;
-use falco_rules::file::{Definitions, RuleDefinition, contents, definitions};
+use crate::render::listed_policies;
+use falco_rules::file::{Definitions, RuleDefinition, definitions, items};
 use falco_rules::implies::{Prover, Which};
 use falco_rules::{Severity, Source, load_with};
 pub use unified::unified;
@@ -147,7 +148,7 @@ pub fn compare(old_text: &str, new_text: &str, tuning: &[Tuning<'_>]) -> Diff {
     }
     let (old, new) = (definitions(old_text), definitions(new_text));
     if !diff.same_text {
-        diff.policies = policies(old_text, new_text);
+        diff.policies = names(&listed_policies(old_text), &listed_policies(new_text));
         let keys = |file: &Definitions| -> BTreeMap<String, ()> {
             file.macros.keys().chain(file.lists.keys()).map(|name| (name.clone(), ())).collect()
         };
@@ -157,20 +158,6 @@ pub fn compare(old_text: &str, new_text: &str, tuning: &[Tuning<'_>]) -> Diff {
     }
     diff.tuning = tuning_losses(&diff, &old, &new, new_text, tuning);
     diff
-}
-
-/// The policies that the header names, with their digests.
-fn policies(old: &str, new: &str) -> Names {
-    let in_header = |text: &str| -> BTreeMap<String, String> {
-        let header = text.lines().take_while(|line| line.starts_with('#'));
-        let one = |line: &str| {
-            let mut words = line.strip_prefix('#')?.split_whitespace();
-            let (name, digest) = (words.next()?, words.next()?);
-            digest.starts_with("sha256:").then(|| (name.to_owned(), digest.to_owned()))
-        };
-        header.filter_map(one).collect()
-    };
-    names(&in_header(old), &in_header(new))
 }
 
 fn names<T: PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> Names {
@@ -335,7 +322,7 @@ fn tuning_losses(
     };
     let mut defined: BTreeSet<(&'static str, String)> = BTreeSet::new();
     for file in tuning {
-        for item in contents(file.text).items {
+        for item in items(file.text) {
             let known = has(new, item.kind, &item.name) || defined.contains(&(item.kind, item.name.clone()));
             if !known && (item.overrides || has(old, item.kind, &item.name)) {
                 let renamed = diff.rules.iter().find(|r| item.kind == "rule" && r.rule == item.name);

@@ -13,7 +13,7 @@ mod values;
 pub mod yaml;
 
 pub(crate) use collector::Collector;
-pub use definitions::{Contents, Definitions, Item, Plugin, RuleDefinition, contents, definitions};
+pub use definitions::{Definitions, Item, RuleDefinition, definitions, items};
 pub(crate) use exceptions::with_exceptions;
 pub(crate) use items::RuleInfo;
 pub(crate) use list_expansion::{List, Resolved, prepare};

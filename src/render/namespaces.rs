@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use psp_admission::access::{ACCOUNTS, AUTHENTICATED, Access, Grants, Subjects, account, accounts_of};
 use psp_admission::{Policy, union};
 
-use super::macro_name;
+use super::item::Names;
+use super::macro_name::macro_name;
 use crate::psp::validity::unusable;
 use crate::read::Located;
 
@@ -13,10 +14,6 @@ use crate::read::Located;
 pub(super) struct Group<'p> {
     /// The policies, by name.
     pub(super) members: Vec<&'p Policy>,
-    /// The policies' names, with `+` between.
-    pub(super) name: String,
-    /// The name of the macros.
-    pub(super) id: String,
     /// What the policies allow together.
     pub(super) policy: Policy,
     /// These namespaces, or all but these.
@@ -73,21 +70,22 @@ pub(super) fn groups<'p>(policies: &'p [Located], access: &Access) -> Vec<Group<
     groups.extend(sets.into_iter().map(|(set, namespaces)| (set, Namespaces::These(namespaces))));
     let mut groups: Vec<Group<'_>> =
         groups.into_iter().map(|(set, namespaces)| group(&usable, &set, namespaces)).collect();
-    groups.sort_by(|a, b| a.name.cmp(&b.name));
+    groups.sort_by_cached_key(|group| group.names().policy);
     groups
 }
 
 fn group<'p>(usable: &[&'p Policy], set: &BTreeSet<usize>, namespaces: Namespaces) -> Group<'p> {
     let mut members: Vec<&'p Policy> = set.iter().filter_map(|i| usable.get(*i).copied()).collect();
     members.sort_by(|a, b| a.name.cmp(&b.name));
-    let names: Vec<&str> = members.iter().map(|p| p.name.as_str()).collect();
-    let ids: Vec<String> = names.iter().map(|n| macro_name(n)).collect();
-    Group {
-        name: names.join("+"),
-        id: format!("{}__runtime", ids.join("__")),
-        policy: union(&members).unwrap_or_default(),
-        members,
-        namespaces,
+    Group { policy: union(&members).unwrap_or_default(), members, namespaces }
+}
+
+impl Group<'_> {
+    /// What the policies are called together.
+    pub(super) fn names(&self) -> Names {
+        let policies: Vec<&str> = self.members.iter().map(|policy| policy.name.as_str()).collect();
+        let ids: Vec<String> = policies.iter().map(|policy| macro_name(policy)).collect();
+        Names::new(&policies, format!("{}__runtime", ids.join("__")))
     }
 }
 
@@ -157,10 +155,11 @@ items:
         let access = crate::rbac::access(&inventory, None).unwrap();
         let groups = groups(&inventory.policies, &access);
         let [both, shut] = groups.as_slice() else { panic!("{}", groups.len()) };
-        assert_eq!((both.name.as_str(), both.id.as_str()), ("open+shut", "psp_open__psp_shut__runtime"));
+        let names = both.names();
+        assert_eq!((names.policy.as_str(), names.id.as_str()), ("open+shut", "psp_open__psp_shut__runtime"));
         assert!(both.policy.spec.privileged && both.policy.spec.host_pid && !both.policy.spec.host_network);
         assert!(matches!(&both.namespaces, Namespaces::These(names) if names == &["kube-system"]));
-        assert_eq!(shut.name, "shut");
+        assert_eq!(shut.names().policy, "shut");
         assert!(!shut.policy.spec.privileged);
         assert!(matches!(&shut.namespaces, Namespaces::Others(names) if names == &["kube-system"]));
     }

@@ -3,13 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use anyhow::{Result, anyhow};
 use falco_rules::MAX_LITERAL;
 use psp_admission::access::{self, ACCOUNTS, AUTHENTICATED, Grants, Subjects};
 
-use super::helpers::quote;
-use super::pattern;
+use super::item::{NEVER, TemplateItem};
+use super::quote::{quote, word, yaml_item};
+use super::source::Source;
+use crate::pattern;
 use crate::problem::is_plain;
 
 /// Longest set of names that stands in a condition; a longer one becomes a list.
@@ -20,21 +24,17 @@ const MANY: usize = 6;
 
 /// The pod's namespace.
 const NAMESPACE: &str = "jevt.value[/objectRef/namespace]";
-/// What means something else to YAML or to a condition.
-const RESERVED: [&str; 14] =
-    ["and", "or", "not", "in", "exists", "true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+/// The macro of who may use every policy.
+pub(super) const EVERY: &str = "psps_any_usable";
 
 type Names = BTreeSet<Arc<str>>;
 
-/// The macro `name` with the lists that it needs.
-#[derive(Debug, Default)]
+/// Who may use a policy.
 pub(super) struct Usable {
-    /// Lists and macro as YAML.
-    pub(super) text: String,
+    /// The macro, below the lists that it needs.
+    pub(super) items: Vec<Rc<TemplateItem>>,
     /// Whether everybody may.
     pub(super) by_all: bool,
-    /// Whether nobody may.
-    pub(super) by_none: bool,
     /// Names that no condition can hold.
     pub(super) left_out: Names,
 }
@@ -130,18 +130,20 @@ fn expressible(name: &str) -> bool {
 
 /// The macro `name`: the event's pod may be admitted by these grants, or `or_macro` holds. `object` is the pod's place
 /// in the event.
-pub(super) fn usable(name: &str, grants: &Grants, or_macro: Option<&str>, object: &str) -> Usable {
-    let mut usable = Usable::default();
-    let parts = Parts::new(grants, &mut usable.left_out);
-    let mut writer = Writer { name, lists: String::new(), count: 0 };
+///
+/// # Errors
+/// A condition that Falco would not read.
+pub(super) fn usable(name: &str, grants: &Grants, or_macro: Option<&str>, object: &str) -> Result<Usable> {
+    let mut left_out = Names::new();
+    let parts = Parts::new(grants, &mut left_out);
+    let mut writer = Writer { name, lists: Vec::new() };
     let mut clauses: Vec<String> = or_macro.map(str::to_owned).into_iter().collect();
     if parts.by_all {
         clauses = vec!["jevt.value[/verb] exists".to_owned()];
-        usable.by_all = true;
     } else {
         writer.pods(&parts, object, &mut clauses);
-        let direct = writer.requesters(&parts, &Requester::Direct, &mut usable.left_out);
-        let impersonated = writer.requesters(&parts, &Requester::Impersonated, &mut usable.left_out);
+        let direct = writer.requesters(&parts, &Requester::Direct, &mut left_out);
+        let impersonated = writer.requesters(&parts, &Requester::Impersonated, &mut left_out);
         for (test, requesters) in [
             ("not jevt.value[/impersonatedUser/username] exists", direct),
             ("jevt.value[/impersonatedUser/username] exists", impersonated),
@@ -151,13 +153,20 @@ pub(super) fn usable(name: &str, grants: &Grants, or_macro: Option<&str>, object
             }
         }
     }
-    usable.by_none = clauses.is_empty();
-    if usable.by_none {
-        clauses.push("jevt.rawtime=0".to_owned());
+    if clauses.is_empty() {
+        clauses.push(NEVER.to_owned());
     }
-    let condition = clauses.join("\n      or ");
-    usable.text = format!("{}\n- macro: {name}\n  condition: >\n    ({condition})\n", writer.lists);
-    usable
+    let mut text = String::new();
+    if name == EVERY {
+        text.push_str("# who may use every policy\n");
+    }
+    for (index, items) in writer.lists.iter().enumerate() {
+        let _ = writeln!(text, "- list: {}\n  items: [{items}]", writer.list(index));
+    }
+    let _ = write!(text, "- macro: {name}\n  condition: >\n    ({})", clauses.join("\n      or "));
+    let items = TemplateItem::parse(&text, None, &Rc::new(Source::Written))
+        .map_err(|error| anyhow!("{name}: {}", error.message))?;
+    Ok(Usable { items, by_all: parts.by_all, left_out })
 }
 
 enum Requester {
@@ -168,8 +177,8 @@ enum Requester {
 /// Writes conditions, and lists for what is long in them.
 struct Writer<'a> {
     name: &'a str,
-    lists: String,
-    count: usize,
+    /// The items of each list.
+    lists: Vec<String>,
 }
 
 impl Writer<'_> {
@@ -256,19 +265,19 @@ impl Writer<'_> {
         if length <= IN_PLACE {
             return format!("({})", words.join(", "));
         }
-        let items: Vec<String> = words.iter().map(|w| super::helpers::yaml_item(w)).collect();
-        let items = items.join(", ");
-        // The same names may come again for an impersonated user.
-        let body = format!("\n  items: [{items}]\n");
-        if let Some(found) = self.lists.find(&body) {
-            let before = self.lists.get(..found).unwrap_or_default();
-            let name = before.rsplit("- list: ").next().unwrap_or_default();
-            return format!("({name})");
-        }
-        self.count += 1;
-        let list = format!("{}_{}", self.name, self.count);
-        let _ = write!(self.lists, "\n- list: {list}{body}");
-        format!("({list})")
+        let items = words.iter().map(|w| yaml_item(w)).collect::<Vec<_>>().join(", ");
+        // the same names may come again for an impersonated user
+        let known = self.lists.iter().position(|list| *list == items);
+        let index = known.unwrap_or_else(|| {
+            self.lists.push(items);
+            self.lists.len() - 1
+        });
+        format!("({})", self.list(index))
+    }
+
+    /// The name of a list.
+    fn list(&self, index: usize) -> String {
+        format!("{}_{}", self.name, index + 1)
     }
 }
 
@@ -294,16 +303,6 @@ fn alike<'n, T: Ord>(entries: impl Iterator<Item = (&'n Arc<str>, T)>) -> BTreeM
         groups.entry(entry).or_default().insert(Arc::clone(namespace));
     }
     groups
-}
-
-/// A name in a condition, in quotes unless it is plain.
-pub(super) fn word(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:@/".contains(c))
-        && !name.ends_with(':')
-        && !name.contains("psp")
-        && !RESERVED.iter().any(|w| name.eq_ignore_ascii_case(w));
-    if plain { name.to_owned() } else { quote(name) }
 }
 
 /// The JSON text of a list of strings holds one of the names: between the brackets or commas and quotes that no string

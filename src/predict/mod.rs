@@ -1,128 +1,28 @@
 //! What the rules would say of pods that run today, were they made anew, and of those that templates are to become:
 //! which workloads would alert, and under which rules.
 
+mod exceptions;
+mod finding;
+mod owner;
 mod template;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash as _, Hasher};
 use std::rc::Rc;
 
 use psp_admission::access::{self, Access, Request};
 use psp_admission::pod::{List, Pod};
-use psp_admission::scope::{IMAGES, NAMESPACES};
-use psp_admission::{Field, Judgement, May, Policy, changes_under_all, choose, judge};
+use psp_admission::scope::{IMAGES, NAMESPACES, PolicyScope, Scope};
+use psp_admission::{Judgement, May, Policy, changes_under_all, choose, judge};
 use serde_json::Value;
 
-use crate::psp::validity::{self, unusable};
+use crate::psp::validity::unusable;
 use crate::read::Inventory;
-use crate::render::{Options, in_scope, in_scope_of_all};
+use crate::render::Options;
+pub use exceptions::{exceptions, exceptions_by_workload};
+pub use finding::{Alert, Finding, KnownBy, KnownName, Prediction, Workload};
+use owner::{Owner, namespace, text};
 use template::{Accounts, Made};
-
-/// What owns pods: the object that a person would change.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Workload {
-    /// The namespace; empty where a manifest names none.
-    pub namespace: String,
-    /// The kind: `Deployment`, `CronJob`, …; `Node` for static pods; `Pod` for pods that nothing owns.
-    pub kind: String,
-    /// The name.
-    pub name: String,
-}
-
-impl std::fmt::Display for Workload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if self.kind == "Node" { "static pod" } else { &self.kind };
-        match self.namespace.as_str() {
-            "" => write!(f, "{kind} {}", self.name),
-            namespace => write!(f, "{kind} {namespace}/{}", self.name),
-        }
-    }
-}
-
-/// An alert on a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Alert<'p> {
-    /// A policy refuses a field.
-    Violation(&'p str, Field),
-    /// A policy filled in a field.
-    LostDefault(&'p str, Field),
-    /// No policy could be used.
-    NoUsablePolicy,
-}
-
-impl Alert<'_> {
-    /// The name of the rule that alerts.
-    pub fn rule(&self) -> String {
-        match self {
-            Alert::Violation(policy, field) => format!("PSP {policy} Violation ({field})"),
-            Alert::LostDefault(policy, field) => format!("PSP {policy} Lost Default ({field})"),
-            Alert::NoUsablePolicy => "PSP No Usable Policy".to_owned(),
-        }
-    }
-}
-
-/// What would alert of one workload.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Finding<'p> {
-    /// How many of its pods would alert; 0: it is known by its template alone.
-    pub pods: usize,
-    /// The alerts on any of them.
-    pub alerts: BTreeSet<Alert<'p>>,
-    /// How events tell its pods.
-    pub known_by: BTreeSet<KnownBy>,
-}
-
-/// How an event tells the pods of a workload.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KnownBy {
-    /// Their namespace; empty: any, since their manifest names none.
-    pub namespace: String,
-    /// Where the owner stands among a pod's references, and its kind; none: nothing owns them.
-    pub owner: Option<(usize, String)>,
-    /// Their name, or their owner's.
-    pub name: KnownName,
-}
-
-/// The name by which pods are known.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KnownName {
-    /// The pod's own.
-    Pod(String),
-    /// What the pod's generated name begins with.
-    PodPrefix(String),
-    /// The owner's.
-    Owner(String),
-    /// What the owner's generated name begins with.
-    OwnerPrefix(String),
-    /// The owner is a ReplicaSet of this Deployment.
-    ReplicaSetOf(String),
-    /// The owner is a Job of this CronJob.
-    JobOf(String),
-}
-
-/// What would alert.
-#[derive(Debug, Clone, Default)]
-pub struct Prediction<'p> {
-    /// How many pods there were that had not ended.
-    pub pods: usize,
-    /// How many workloads there were: those that the pods belong to, and those known by their templates alone.
-    pub workloads: usize,
-    /// How many workloads are known by their templates alone.
-    pub templates: usize,
-    /// How many of the pods PodSecurityPolicy admission has let pass, and filled in what they left unset.
-    pub admitted: usize,
-    /// The workloads that would alert.
-    pub findings: BTreeMap<Workload, Finding<'p>>,
-}
-
-impl<'p> Prediction<'p> {
-    /// The workloads that would alert, those with the most pods first.
-    pub fn by_pods(&self) -> Vec<(&Workload, &Finding<'p>)> {
-        let mut findings: Vec<_> = self.findings.iter().collect();
-        findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.pods));
-        findings
-    }
-}
 
 /// Predicts the alerts on all pods of an inventory, and on those that its workloads are to make.
 pub fn predict<'p>(inventory: &'p Inventory, options: &'p Options) -> Prediction<'p> {
@@ -156,6 +56,8 @@ type Usable = Rc<Vec<Option<May>>>;
 pub struct Predictor<'p> {
     policies: Vec<&'p Policy>,
     options: &'p Options,
+    /// What the user narrowed all rules to.
+    scope: Scope,
     /// Whether a policy's rules are narrowed, so that each pod is asked.
     narrowed: bool,
     /// Judgements by what admission saw of a pod.
@@ -182,9 +84,14 @@ impl<'p> Predictor<'p> {
         let narrowed = policies.iter().any(annotated)
             || !options.namespaces.is_empty()
             || !options.exclude_namespaces.is_empty();
+        let scope = Scope {
+            namespaces: options.namespaces.clone(),
+            exclude_namespaces: options.exclude_namespaces.clone(),
+        };
         Self {
             policies,
             options,
+            scope,
             narrowed,
             judged: HashMap::new(),
             known: HashMap::new(),
@@ -281,7 +188,12 @@ impl<'p> Predictor<'p> {
         usable: Option<&Vec<Option<May>>>,
         changed: bool,
     ) -> Vec<Alert<'p>> {
-        let within = |policy: &Policy| !self.narrowed || in_scope(policy, self.options, pod, namespace);
+        let seen = self.narrowed.then(|| remade(pod));
+        let within = |policy: &Policy| {
+            seen.as_ref().is_none_or(|pod| {
+                self.scope.contains(namespace) && PolicyScope::new(policy).contains(pod, namespace)
+            })
+        };
         let judged =
             self.policies.iter().zip(judgements).enumerate().filter_map(|(n, (policy, judgement))| {
                 // without RBAC, each policy stands alone
@@ -291,7 +203,7 @@ impl<'p> Predictor<'p> {
         let decision = choose(judged, changed);
         let whole = self.options.access.as_ref().is_some_and(|access| access.whole);
         let mut alerts = Vec::new();
-        if decision.none_usable && whole && in_scope_of_all(self.options, namespace) {
+        if decision.none_usable && whole && self.scope.contains(namespace) {
             alerts.push(Alert::NoUsablePolicy);
         }
         for (policy, fields) in decision.refused.into_iter().filter(|(p, _)| within(p)) {
@@ -303,10 +215,9 @@ impl<'p> Predictor<'p> {
         alerts
     }
 
-    /// What each policy makes of a pod as its controller would make it anew: without ephemeral containers.
+    /// What each policy makes of a pod as its controller would make it anew.
     fn judgements(&mut self, pod: &Value) -> Rc<Vec<Judgement>> {
-        let mut anew = Pod::new(pod).without_names();
-        anew.containers.retain(|container| container.list != List::Ephemeral);
+        let anew = remade(pod).without_names();
         let key = Seen::of(&anew);
         if let Some(judgements) = self.judged.get(&key) {
             return Rc::clone(judgements);
@@ -315,6 +226,13 @@ impl<'p> Predictor<'p> {
         self.judged.insert(key, Rc::clone(&judgements));
         judgements
     }
+}
+
+/// A pod as its controller would make it anew: without ephemeral containers.
+fn remade(pod: &Value) -> Pod<'_> {
+    let mut pod = Pod::new(pod);
+    pod.containers.retain(|container| container.list != List::Ephemeral);
+    pod
 }
 
 /// All that admission sees of a pod: what its hash is made of, so that nothing of it can be forgotten.
@@ -360,119 +278,4 @@ fn usable(
         known.insert(key, Rc::clone(&usable));
     }
     usable
-}
-
-/// What a pod's owner reference says.
-struct Owner<'a> {
-    kind: &'a str,
-    name: &'a str,
-    /// Where the reference stands among the pod's.
-    index: usize,
-}
-
-impl<'a> Owner<'a> {
-    fn of(pod: &'a Value) -> Self {
-        let references = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        let references = || references.into_iter().flatten().enumerate();
-        let controls = |r: &Value| r.get("controller").and_then(Value::as_bool) == Some(true);
-        let owner = references().find(|(_, r)| controls(r)).or_else(|| references().next());
-        let text = |key: &str| owner.and_then(|(_, r)| r.get(key)?.as_str()).unwrap_or_default();
-        Self { kind: text("kind"), name: text("name"), index: owner.map_or(0, |(i, _)| i) }
-    }
-
-    fn workload(&self, pod: &Value, namespace: &str) -> Workload {
-        let of = |kind: &str, name: &str| Workload {
-            namespace: namespace.to_owned(),
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-        };
-        match self.kind {
-            "" => match text(pod, "/metadata/generateName") {
-                "" => of("Pod", text(pod, "/metadata/name")),
-                prefix => of("Pod", &format!("{prefix}*")),
-            },
-            "Node" => {
-                let name = text(pod, "/metadata/name");
-                of("Node", name.strip_suffix(self.name).and_then(|n| n.strip_suffix('-')).unwrap_or(name))
-            }
-            _ => match (self.deployment(pod), self.cron_job()) {
-                (Some(deployment), _) => of("Deployment", deployment),
-                (_, Some(cron_job)) => of("CronJob", cron_job),
-                _ => of(self.kind, self.name),
-            },
-        }
-    }
-
-    /// The Deployment that a ReplicaSet belongs to, by the hash of its template.
-    fn deployment(&self, pod: &Value) -> Option<&'a str> {
-        let hash = pod.pointer("/metadata/labels/pod-template-hash").and_then(Value::as_str)?;
-        let of = self.name.strip_suffix(hash)?.strip_suffix('-')?;
-        (self.kind == "ReplicaSet" && !hash.is_empty()).then_some(of)
-    }
-
-    /// The CronJob that a Job belongs to, by the time in its name (minutes, in old releases seconds).
-    fn cron_job(&self) -> Option<&'a str> {
-        let (of, time) = self.name.rsplit_once('-')?;
-        let is_time = (8..=10).contains(&time.len()) && time.bytes().all(|b| b.is_ascii_digit());
-        (self.kind == "Job" && is_time).then_some(of)
-    }
-
-    /// The service account of the controller that makes such pods, in kube-system; empty where it is not known.
-    fn controller(&self) -> &'static str {
-        match self.kind {
-            "ReplicaSet" => "replicaset-controller",
-            "ReplicationController" => "replication-controller",
-            "DaemonSet" => "daemon-set-controller",
-            "StatefulSet" => "statefulset-controller",
-            "Job" => "job-controller",
-            _ => "",
-        }
-    }
-
-    /// Who asks for such a pod: its controller, the node for static pods; somebody without rights where not known.
-    fn requester(&self) -> (String, Vec<String>) {
-        match (self.kind, self.controller()) {
-            ("Node", _) => {
-                let groups = ["system:nodes", access::AUTHENTICATED].map(str::to_owned);
-                (format!("system:node:{}", self.name), groups.to_vec())
-            }
-            (_, "") => (String::new(), Vec::new()),
-            (_, controller) => (
-                access::account_user("kube-system", controller),
-                access::account_groups("kube-system").to_vec(),
-            ),
-        }
-    }
-
-    /// The name by which an event tells a pod of this owner: of the owner that controllers write, else its own.
-    fn known_name(&self, pod: &Value) -> KnownName {
-        match (self.kind, self.deployment(pod), self.cron_job()) {
-            ("", ..) => match text(pod, "/metadata/generateName") {
-                "" => KnownName::Pod(text(pod, "/metadata/name").to_owned()),
-                prefix => KnownName::PodPrefix(prefix.to_owned()),
-            },
-            ("Node", ..) => KnownName::Pod(text(pod, "/metadata/name").to_owned()),
-            (_, Some(deployment), _) => KnownName::ReplicaSetOf(deployment.to_owned()),
-            (_, _, Some(cron_job)) => KnownName::JobOf(cron_job.to_owned()),
-            _ => KnownName::Owner(self.name.to_owned()),
-        }
-    }
-
-    /// How an event tells the pods of this owner that are known by a name.
-    fn known_by(&self, namespace: &str, name: KnownName) -> KnownBy {
-        let owner = (!self.kind.is_empty()).then(|| (self.index, self.kind.to_owned()));
-        KnownBy { namespace: namespace.to_owned(), owner, name }
-    }
-}
-
-/// The namespace of an object: `default` where its manifest names none, or has something in its place that a template
-/// engine is yet to fill in. Empty: not known.
-fn namespace<'a>(object: &'a Value, default: &'a str) -> &'a str {
-    let name = text(object, "/metadata/namespace");
-    if validity::namespace(name).is_none() { name } else { default }
-}
-
-/// The text at a place of an object; empty where there is none.
-fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

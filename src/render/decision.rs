@@ -1,4 +1,4 @@
-//! The policies of one file as a set: who may use each, and the macros by which they decide together.
+//! How policies decide together: each rule counts only where no other policy that the requester may use says otherwise.
 //!
 //! Falco puts each macro into each rule that names it, so a rule that asks all policies costs as much as all of them.
 //! Hence a rule asks only those whose answer is open: what it has just found, many of them refuse as well.
@@ -7,39 +7,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use anyhow::Result;
 use psp_admission::Field;
 use psp_admission::access::{Access, Grants};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::block::{ADMITTED, Block, ID};
-use super::usable::{Usable, usable};
-use super::{AuditObject, insert};
-
-/// The macro of who may use every policy.
-const EVERY: &str = "psps_any_usable";
-/// A condition that no event meets.
-const NEVER: &str = "jevt.rawtime=0";
+use super::grants::{EVERY, Usable, usable};
+use super::item::{NEVER, PolicyText, TemplateItem};
+use super::macro_name::macro_name;
+use super::options::AuditObject;
+use super::rules_file::{FieldRules, PolicyRules, RulesFile};
+use super::source::Source;
+use crate::problem::Place;
+use crate::read::Located;
 
 /// The policies so far that take part in the decision, in the order of their names.
-pub(super) struct Set<'a> {
+pub(super) struct Decision<'a> {
     access: &'a Access,
     object: AuditObject,
-    /// The macro of who may use every policy, as YAML, until it is written.
-    every: Option<String>,
-    /// The macros of who may use what, by name, as YAML with what they stand on.
-    written: Vec<(String, String)>,
+    /// The macro of who may use every policy, with its lists, until it is placed.
+    every: Option<Vec<Rc<TemplateItem>>>,
     members: Vec<Member>,
-    /// The fields of the blocks with a Violation rule, by the blocks' numbers.
-    refusals: BTreeMap<usize, Field>,
-    /// The macro that a block's Violation rule asks whether another policy admits the pod.
-    admitted: BTreeMap<usize, String>,
     left_out: BTreeSet<Arc<str>>,
 }
 
+/// A policy that takes part.
 struct Member {
     id: String,
+    place: Place,
+    /// Who may use it: the macro, with what that stands on.
+    usable: Vec<Rc<TemplateItem>>,
     usable_by_all: bool,
-    /// What it refuses: conditions, by the numbers of their blocks.
+    rules: Option<PolicyRules>,
+    /// What it refuses: conditions, by the numbers of the fields' rules.
     refused: BTreeMap<usize, String>,
     /// What it corrects, likewise.
     corrected: BTreeMap<usize, String>,
@@ -51,68 +51,69 @@ impl Member {
     }
 }
 
-impl<'a> Set<'a> {
-    pub(super) fn new(access: &'a Access, object: AuditObject) -> Self {
-        let Usable { text, left_out, .. } = usable(EVERY, access.every(), None, object.root());
-        Self {
-            access,
-            object,
-            every: Some(format!("\n# who may use every policy{text}")),
-            written: Vec::new(),
-            members: Vec::new(),
-            refusals: BTreeMap::new(),
-            admitted: BTreeMap::new(),
-            left_out,
-        }
+impl<'a> Decision<'a> {
+    pub(super) fn new(access: &'a Access, object: AuditObject) -> Result<Self> {
+        let Usable { items, left_out, .. } = usable(EVERY, access.every(), None, object.root())?;
+        Ok(Self { access, object, every: Some(items), members: Vec::new(), left_out })
     }
 
-    /// Takes in a policy; gives the macro of who may use it, with what that stands on.
-    pub(super) fn member(&mut self, policy: &str, id: &str) -> String {
+    /// Takes in a policy with its rules, if it has any.
+    ///
+    /// # Errors
+    /// A condition that Falco would not read.
+    pub(super) fn add(&mut self, located: &Located, rules: Option<PolicyRules>) -> Result<()> {
+        let policy = &located.policy.name;
+        let id = macro_name(policy);
         let nobody = Grants::default();
         let grants = self.access.of(policy).unwrap_or(&nobody);
-        let usable = usable(&format!("{id}__usable"), grants, Some(EVERY), self.object.root());
-        self.left_out.extend(usable.left_out);
+        let own = usable(&format!("{id}__usable"), grants, Some(EVERY), self.object.root())?;
+        self.left_out.extend(own.left_out);
+        let every = self.every.take_if(|_| !own.by_all);
+        let texts = |of: fn(&FieldRules) -> Option<&PolicyText>| -> BTreeMap<usize, String> {
+            let rules = rules.iter().flat_map(|rules| rules.fields.iter().map(|field| (field, &rules.names)));
+            rules.filter_map(|(field, names)| Some((field.number, of(field)?.with(names)))).collect()
+        };
         self.members.push(Member {
-            id: id.to_owned(),
-            usable_by_all: usable.by_all,
-            refused: BTreeMap::new(),
-            corrected: BTreeMap::new(),
+            refused: texts(|field| field.refused.as_ref()),
+            corrected: texts(|field| field.corrected.as_ref()),
+            id,
+            place: located.place.clone(),
+            usable: every.into_iter().flatten().chain(own.items).collect(),
+            usable_by_all: own.by_all,
+            rules,
         });
-        let every = self.every.take_if(|_| !usable.by_all);
-        let own = (format!("{id}__usable"), usable.text);
-        let written: Vec<_> = every.map(|every| (EVERY.to_owned(), every)).into_iter().chain([own]).collect();
-        let text = written.iter().map(|(_, text)| text.as_str()).collect();
-        self.written.extend(written);
-        text
+        Ok(())
     }
 
-    /// Says of the last policy what its fields rendered to.
-    pub(super) fn rules(&mut self, blocks: &[(Field, Rc<Block>)]) {
-        let refusing = blocks.iter().filter(|(_, b)| b.refused.is_some());
-        self.refusals.extend(refusing.map(|(field, b)| (b.number, *field)));
-        if let Some(member) = self.members.last_mut() {
-            let own = |b: &Block, condition: &Option<String>| {
-                Some((b.number, condition.as_ref()?.replace(ID, &member.id)))
-            };
-            member.refused = blocks.iter().filter_map(|(_, b)| own(b, &b.refused)).collect();
-            member.corrected = blocks.iter().filter_map(|(_, b)| own(b, &b.corrected)).collect();
-        }
-    }
-
-    /// The data of the template `set`; whether that makes a rule.
-    pub(super) fn fill(&mut self, data: &mut Value, scope: Vec<String>) -> bool {
+    /// Adds all of it to the file: who may use which policy, the rules, and how they decide together. Gives the names of
+    /// users and groups that no condition can hold.
+    ///
+    /// # Errors
+    /// A template that does not render, and rules that have grown beyond all use.
+    pub(super) fn finish(self, file: &mut RulesFile, scope: Vec<String>) -> Result<Vec<String>> {
         let common = Common::of(&self.members);
         let mut macros = self.asked(&common);
-        let mut roots = self.name_admitted(&common, &mut macros);
+        let admitted = self.name_admitted(&common, &mut macros);
         self.verdicts(&common, &mut macros);
-        roots.extend(self.members.iter().filter(|m| m.corrects()).map(|m| format!("{}__corrects", m.id)));
         let may_lack = self.access.whole && !self.members.iter().any(|m| m.usable_by_all);
         let usable: Vec<String> = self.members.iter().map(|m| format!("{}__usable", m.id)).collect();
-        insert(data, "macros", named_only(macros, roots));
-        insert(data, "may_lack", may_lack);
-        insert(data, "usable", if usable.is_empty() { NEVER.to_owned() } else { usable.join(" or ") });
-        insert(data, "scope", scope);
-        may_lack
+        let usable = if usable.is_empty() { NEVER.to_owned() } else { usable.join(" or ") };
+        let macros = macros.into_iter().filter(|item| !item.condition.is_empty()).map(Macro::data).collect();
+        let data: [(&str, Value); 4] = [
+            ("macros", Value::Array(macros)),
+            ("may_lack", may_lack.into()),
+            ("usable", usable.into()),
+            ("scope", scope.into()),
+        ];
+        let data: Map<String, Value> = data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        for member in &self.members {
+            file.add_shared(&member.usable);
+            if let Some(rules) = &member.rules {
+                file.add(rules, &admitted, &member.place)?;
+            }
+        }
+        file.add_shared(&file.templates.items(Source::Shared("set", data))?);
+        Ok(self.left_out.iter().map(|name| name.to_string()).collect())
     }
 
     /// What each policy refuses and corrects, and whether it admits a pod (those that have it in common: apart from
@@ -148,10 +149,14 @@ impl<'a> Set<'a> {
         macros
     }
 
-    /// Names the macro that each Violation rule asks, and adds what they are.
-    fn name_admitted(&mut self, common: &Common, macros: &mut Vec<Macro>) -> BTreeSet<String> {
+    /// Names the macro that the Violation rules of each number ask, and adds what they are.
+    fn name_admitted(&self, common: &Common, macros: &mut Vec<Macro>) -> BTreeMap<usize, String> {
         let mut names: BTreeMap<Vec<usize>, String> = BTreeMap::new();
-        for (number, field) in &self.refusals {
+        let mut admitted = BTreeMap::new();
+        let rules = self.members.iter().flat_map(|m| m.rules.iter().flat_map(|rules| &rules.fields));
+        let refusals: BTreeMap<usize, Field> =
+            rules.filter(|rules| rules.refused.is_some()).map(|rules| (rules.number, rules.field)).collect();
+        for (number, field) in &refusals {
             let all = self.members.iter().enumerate();
             let mut open: Vec<usize> =
                 all.filter(|(_, m)| !m.refused.contains_key(number)).map(|(i, _)| i).collect();
@@ -179,18 +184,16 @@ impl<'a> Set<'a> {
                     others.push(format!("not psps_commonly_refused and ({})", alike.join(" or ")));
                 }
                 let any = if others.is_empty() { NEVER.to_owned() } else { others.join(" or ") };
-                let admitted = Macro::new(&name, format!("({any})"));
-                macros.push(match names_are_new(macros) {
-                    true => admitted.comment(
-                        "Some usable policy does not refuse the pod. Those that refuse what a rule has just found need not be asked.",
-                    ),
-                    false => admitted,
-                });
+                let first = admitted.is_empty();
+                macros.push(Macro::new(&name, format!("({any})")).comment_if(
+                    first,
+                    "Some usable policy does not refuse the pod. Those that refuse what a rule has just found need not be asked.",
+                ));
                 name
             });
-            self.admitted.insert(*number, name.clone());
+            admitted.insert(*number, name.clone());
         }
-        names.into_values().collect()
+        admitted
     }
 
     /// Adds when the corrections of a policy have their way.
@@ -247,37 +250,9 @@ impl<'a> Set<'a> {
             macros.extend(corrects.into_iter().rev());
         }
     }
-
-    /// The rules with the names of the macros that they ask.
-    pub(super) fn named(&self, text: &str) -> String {
-        let mut named = String::with_capacity(text.len());
-        for (index, part) in text.split(ADMITTED).enumerate() {
-            let number = part.parse().ok().filter(|_| index % 2 == 1);
-            let name = number.and_then(|n: usize| self.admitted.get(&n));
-            named.push_str(name.map_or(part, String::as_str));
-        }
-        named
-    }
-
-    /// The rules without the macros of who may use what that none of them asks.
-    pub(super) fn asked_only(&self, mut text: String) -> String {
-        let mut asked = asked(&text);
-        for (name, unasked) in self.written.iter().rev() {
-            if !asked.contains(name) {
-                text = text.replacen(unasked, "", 1);
-                asked = self::asked(&text);
-            }
-        }
-        text
-    }
-
-    /// Names of users and groups that no condition can hold.
-    pub(super) fn left_out(self) -> Vec<String> {
-        self.left_out.iter().map(|name| name.to_string()).collect()
-    }
 }
 
-/// A macro and the comment above it; one without a condition is not there.
+/// A macro and the comment above it; one without a condition is not written.
 struct Macro {
     name: String,
     condition: String,
@@ -289,28 +264,19 @@ impl Macro {
         Self { name: name.to_owned(), condition: condition.into(), comment: None }
     }
 
-    fn comment(mut self, comment: &'static str) -> Self {
-        self.comment = Some(comment);
+    fn comment(self, comment: &'static str) -> Self {
+        self.comment_if(true, comment)
+    }
+
+    fn comment_if(mut self, commented: bool, comment: &'static str) -> Self {
+        self.comment = commented.then_some(comment);
         self
     }
-}
 
-/// Is there no macro yet that tells whether another policy admits the pod?
-fn names_are_new(macros: &[Macro]) -> bool {
-    !macros.iter().any(|m| m.name.starts_with("psps_admitted"))
-}
-
-/// The macros that these or those after them name: Falco warns of others.
-fn named_only(macros: Vec<Macro>, mut named: BTreeSet<String>) -> Value {
-    let mut kept = Vec::new();
-    for item in macros.into_iter().rev().filter(|m| !m.condition.is_empty()) {
-        if named.contains(&item.name) {
-            let words = item.condition.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-            named.extend(words.filter(|w| w.starts_with("psp")).map(str::to_owned));
-            kept.push(json!({"name": item.name, "condition": item.condition, "comment": item.comment}));
-        }
+    /// As the template takes it.
+    fn data(self) -> Value {
+        json!({"name": self.name, "condition": self.condition, "comment": self.comment})
     }
-    kept.into_iter().rev().collect()
 }
 
 /// What many policies refuse, and what many of those correct, by the numbers of the blocks that say so.
@@ -419,11 +385,4 @@ impl Chains {
         let all: Vec<String> = full.iter().cloned().chain(common).collect();
         (!all.is_empty()).then(|| all.join(" or "))
     }
-}
-
-/// The names of macros that a text has elsewhere than where they are defined.
-fn asked(text: &str) -> BTreeSet<String> {
-    let conditions = text.lines().filter(|line| !line.starts_with("- macro: "));
-    let words = conditions.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
-    words.filter(|word| word.starts_with("psp")).map(str::to_owned).collect()
 }

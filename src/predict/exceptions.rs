@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::AuditObject;
-use super::scope::{condition_of_name, condition_of_pattern};
+use falco_rules::MAX_LITERAL;
+
+use super::finding::{Finding, KnownBy, KnownName, Prediction, Workload};
 use crate::count::counted;
-use crate::predict::{Finding, KnownBy, KnownName, Prediction, Workload};
+use crate::pattern;
 use crate::problem::printable;
+use crate::render::AuditObject;
+use crate::render::quote::{quote, word};
 
 /// A file for Falco, loaded after the rules, that silences each rule for the workloads on which it would alert today;
 /// `None` if none would.
@@ -95,4 +98,18 @@ fn macro_name(workload: &Workload, taken: &mut BTreeSet<String>) -> String {
     let free = std::iter::once(name.clone()).chain(numbered).find(|n| !taken.contains(n)).unwrap_or(name);
     taken.insert(free.clone());
     free
+}
+
+/// A condition: the field is this name.
+fn condition_of_name(field: &str, name: &str) -> String {
+    format!("{field}={}", word(name))
+}
+
+/// A condition: the field is this text, followed by what `rest` matches.
+fn condition_of_pattern(field: &str, text: &str, rest: &str) -> String {
+    let pattern = format!("{}{rest}", pattern::literal(text));
+    if pattern.len() > MAX_LITERAL {
+        return format!("{field} startswith {}", quote(text));
+    }
+    format!("{field} regex {}", quote(&pattern))
 }

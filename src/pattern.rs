@@ -443,7 +443,7 @@ impl Letters {
 }
 
 /// A class that matches one character, but none of `letters`.
-pub(super) fn none_of(letters: impl Iterator<Item = char>) -> String {
+pub(crate) fn none_of(letters: impl Iterator<Item = char>) -> String {
     let (mut class, mut delimiters) = (String::new(), String::new());
     let (mut bracket, mut dash) = (false, false);
     for letter in letters {
