@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::console::Colour;
 use crate::findings::Kind;
+use crate::replay::{self, Matching};
 use crate::wrap::Format;
 
 /// Carry Kubernetes PodSecurityPolicies over to Falco.
@@ -222,17 +224,6 @@ pub enum ReportFormat {
     Sarif,
 }
 
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 /// Which object of an audit event to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AuditObject {
@@ -385,12 +376,12 @@ pub struct Replay {
 
     /// Which of the rules that match an event alert: `all` as in the falco.yaml that psp2falco recommends, `first` as
     /// in Falco's own default.
-    #[arg(long, value_name = "WHICH", value_enum, default_value_t = RuleMatching::All)]
-    pub rule_matching: RuleMatching,
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = Matching::All)]
+    pub rule_matching: Matching,
 
     /// A table with a row for each rule that alerted, or each alert as a line of JSON, as Falco writes it.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReplayFormat::Table)]
-    pub format: ReplayFormat,
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = replay::Format::Table)]
+    pub format: replay::Format,
 
     /// End with exit code 1 when there is an alert.
     #[arg(long)]
@@ -407,24 +398,6 @@ pub struct Replay {
     /// How rules are made.
     #[command(flatten)]
     pub generation: Rules,
-}
-
-/// Which of the rules that match an event alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RuleMatching {
-    /// The first one in the order of the files.
-    First,
-    /// All of them.
-    All,
-}
-
-/// How `replay` shows alerts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReplayFormat {
-    /// Counted by rule.
-    Table,
-    /// One JSON object a line.
-    Json,
 }
 
 /// `lint`.

@@ -10,10 +10,33 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use terminal_size::{Width, terminal_size_of};
 
+use crate::excerpt::{Gravity, Style, excerpt};
+use crate::problem::{Problem, Problems};
 use crate::signals;
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Colour: as the user says, else on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
+pub fn in_colour(colour: Colour, terminal: bool) -> bool {
+    match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
 
 /// The two streams that a command writes to, and what is known of who is there.
 pub struct Console<'w> {
@@ -55,6 +78,13 @@ impl<'w> Stream<'w> {
             Some(bar) => bar.suspend(|| self.try_to(|to| to.write_all(bytes))),
             None => self.try_to(|to| to.write_all(bytes)),
         }
+    }
+}
+
+impl Stream<'_> {
+    fn style(&self) -> Style {
+        let width = self.width.unwrap_or(Style::default().width);
+        Style { width, colour: in_colour(Colour::Auto, self.is_terminal) }
     }
 }
 
@@ -110,6 +140,32 @@ impl<'w> Console<'w> {
             text.push('\n');
         }
         let _ = self.messages.write(text.as_bytes());
+    }
+
+    /// Says what is wrong with the input: in a line, and on a terminal with the line of the input that it is about.
+    pub fn tell(&mut self, gravity: Gravity, problem: &Problem) {
+        self.say(format_args!("{}{problem}", gravity.prefix()));
+        if let (true, Some(source)) = (self.messages.is_terminal, &problem.source) {
+            let (line, column) = (problem.place.line, problem.place.column);
+            self.say(excerpt(source, line, column, gravity, self.messages.style()));
+        }
+    }
+
+    /// Says why the command failed.
+    pub fn fail(&mut self, error: &anyhow::Error) {
+        match error.downcast_ref::<Problems>() {
+            Some(Problems(problems)) => {
+                for problem in problems {
+                    self.tell(Gravity::Error, problem);
+                }
+            }
+            None => self.say(format_args!("{error:#}")),
+        }
+    }
+
+    /// How excerpts are drawn in the product.
+    pub fn product_style(&self) -> Style {
+        self.product.style()
     }
 
     /// Does the product go to a terminal?

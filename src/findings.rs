@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
+use crate::messages::read as messages;
 use crate::problem::Problem;
 use crate::psp::validity::unusable;
 use crate::read::Inventory;
@@ -61,8 +62,8 @@ pub fn findings(inventory: &Inventory, files: &[Rendered], options: &Options) ->
     let policies = files.first().map(|file| file.policies.as_slice()).unwrap_or_default();
     for (located, (name, fields)) in inventory.policies.iter().zip(policies) {
         let mut add = |kind: Kind, path: &str, reason: &str| {
-            let message = format!("{} in the policy {name:?}: {reason}", kind.name());
-            let problem = Problem { place: located.place.clone(), path: path.to_owned(), message };
+            let message = messages::finding(kind.name(), format_args!("{name:?}"), reason);
+            let problem = Problem::new(located.place.clone(), path, message);
             found.push(Finding { kind, policy: name.clone(), problem });
         };
         if let Some(reason) = unusable(&located.policy) {
@@ -81,7 +82,7 @@ pub fn findings(inventory: &Inventory, files: &[Rendered], options: &Options) ->
     found.extend(inventory.warnings.iter().map(|warning| Finding {
         kind: Kind::Warning,
         policy: String::new(),
-        problem: Problem { message: format!("warning: {}", warning.message), ..warning.clone() },
+        problem: Problem { message: messages::warning(&warning.message), ..warning.clone() },
     }));
     found
 }

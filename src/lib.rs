@@ -8,8 +8,10 @@ pub mod commands;
 pub mod config;
 pub mod console;
 mod count;
+pub mod excerpt;
 pub mod findings;
 pub mod krm;
+pub mod messages;
 pub mod pattern;
 pub mod plugin;
 pub mod predict;
@@ -17,6 +19,8 @@ pub mod problem;
 pub mod psp;
 pub mod rbac;
 pub mod read;
+// what is wrong with templates is worded where it is found
+#[allow(clippy::disallowed_macros)]
 pub mod render;
 pub mod replay;
 pub mod report;
@@ -25,3 +29,4 @@ mod signals;
 mod table;
 pub mod wrap;
 pub mod write;
+pub mod yaml;

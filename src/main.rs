@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(answer) => tell(&answer),
     };
     ended.unwrap_or_else(|error| {
-        console.say(format_args!("{error:#}"));
+        console.fail(&error);
         ExitCode::from(2)
     })
 }

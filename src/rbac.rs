@@ -2,7 +2,8 @@
 
 use psp_admission::access::{Access, Doubt, Given, Note};
 
-use crate::problem::{Problem, quote};
+use crate::messages::read as messages;
+use crate::problem::{Message, Problem, quote};
 use crate::read::Inventory;
 
 /// Who may use the policies of an inventory. Objects without a namespace are in `default_namespace`, where it is
@@ -20,39 +21,20 @@ pub fn problems<'i>(inventory: &'i Inventory, access: &'i Access) -> impl Iterat
         let object = inventory.objects.get(*object)?;
         let name =
             object.value.pointer("/metadata/name").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let message = format!("{} {}: {}", object.kind, quote(name), message(what, access.whole));
-        Some(Problem { place: object.place.clone(), path: String::new(), message })
+        let message = messages::of_object(&object.kind, quote(name), message(what, access.whole));
+        Some(Problem::new(object.place.clone(), "", message))
     })
 }
 
-fn message(doubt: &Doubt, whole: bool) -> String {
+fn message(doubt: &Doubt, whole: bool) -> Message {
     match doubt {
-        Doubt::NoRole(kind, role) if whole => {
-            format!("the {} {} does not exist here; it grants nothing", kind.name(), quote(role))
-        }
-        Doubt::NoRole(kind, role) => format!(
-            "the {} {} is not in the input, so what it grants is not known; add its file",
-            kind.name(),
-            quote(role)
-        ),
-        Doubt::SeveralRoles(kind, role, count) => format!(
-            "the {} {} is defined {count} times, each otherwise, and only what all of them grant counts; convert one \
-             environment at a time",
-            kind.name(),
-            quote(role)
-        ),
+        Doubt::NoRole(kind, role) if whole => messages::no_role(kind.name(), quote(role)),
+        Doubt::NoRole(kind, role) => messages::role_not_read(kind.name(), quote(role)),
+        Doubt::SeveralRoles(kind, role, count) => messages::several_roles(kind.name(), quote(role), count),
         Doubt::NoAccount(namespace, account) => {
-            format!("the service account {} does not exist here", quote(&format!("{namespace}/{account}")))
+            messages::no_account(quote(&format!("{namespace}/{account}")))
         }
-        Doubt::HomelessAccount(account) => format!(
-            "the service account {} has no namespace, so the API server refuses this binding; add \
-             subjects[].namespace",
-            quote(account)
-        ),
-        Doubt::NoParts => {
-            "an aggregated role without its rules, and without a role that it selects, grants nothing; \
-             read it from the cluster"
-                .to_owned()
-        }
+        Doubt::HomelessAccount(account) => messages::account_without_namespace(quote(account)),
+        Doubt::NoParts => messages::role_without_parts(),
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Exit, deliver, read_input};
+use super::pipeline::{Exit, deliver, read_input};
 use crate::cli::Convert;
 use crate::console::Console;
 

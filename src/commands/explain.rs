@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Exit, object, read_input};
+use super::pipeline::{Exit, object, read_input};
 use crate::cli::Explain;
 use crate::console::Console;
 use crate::report;

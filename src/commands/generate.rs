@@ -5,16 +5,19 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::Result;
 
-use super::{Exit, Made, all, configured, init, layers, make, read_input};
-use crate::cli::{Colour, Generate, Output};
+use super::init;
+use super::pipeline::{Exit, Made, configured, layers, make, read_input};
+use crate::cli::{Generate, Output};
 use crate::config::{Config, SCHEMA};
-use crate::console::Console;
+use crate::console::{Colour, Console, in_colour};
 use crate::findings::{Finding, Kind, findings};
+use crate::messages::commands as messages;
+use crate::problem::{Problem, Problems};
 use crate::read::{Inventory, unreadable};
 use crate::report::diff::{Diff, unified};
-use crate::report::{Format, Report, in_colour, visible};
+use crate::report::{Format, Report, visible};
 use crate::write::Batch;
 use crate::{predict, report, wrap};
 
@@ -28,10 +31,9 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
         return init::run(args, console);
     }
     let file = args.config.display().to_string();
-    let text = fs::read_to_string(&args.config).map_err(|error| {
-        anyhow!("{file}: {}, or name another with --config; --init writes a first one", unreadable(&error))
-    })?;
-    let config = Config::parse(&file, &text).map_err(|problems| all(&problems))?;
+    let text = fs::read_to_string(&args.config)
+        .map_err(|error| Problem::of_file(&file, messages::config_unreadable(unreadable(&error))))?;
+    let config = Config::parse(&file, &text).map_err(Problems)?;
     let base = args.config.parent().unwrap_or(Path::new(""));
 
     let mut inventory = read_input(&config.input(base), console)?;
@@ -83,7 +85,7 @@ fn present(path: &Path) -> Result<Option<String>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => bail!("{}: {}", path.display(), unreadable(&error)),
+        Err(error) => Err(Problem::of_file(&path.display().to_string(), unreadable(&error)).into()),
     }
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
-use super::{Exit, all, configured, layers, make, read_input};
+use super::pipeline::{Exit, configured, layers, make, read_input};
 use crate::cli::Generate;
 use crate::config::{Config, FILE, starter};
 use crate::console::Console;
+use crate::messages::commands as messages;
+use crate::problem::{Problem, Problems};
 use crate::read::{Inventory, Object};
 use crate::render::Layer;
 use crate::wrap::Format;
@@ -24,10 +26,7 @@ const FOLDERS: [&str; 3] = ["falco", "falco-rules", "psp2falco"];
 pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
     let file = &args.config;
     if fs::symlink_metadata(file).is_ok() {
-        bail!(
-            "{}: exists, and may hold your work; remove it, or name another file with --config",
-            file.display()
-        );
+        return Err(Problem::of_file(&file.display().to_string(), messages::config_exists()).into());
     }
     let base = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let everything =
@@ -60,7 +59,7 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
 
 /// Makes the rules that the configuration asks for, without writing them.
 fn try_it(file: &Path, base: &Path, text: &str) -> Result<()> {
-    let config = Config::parse(&file.display().to_string(), text).map_err(|problems| all(&problems))?;
+    let config = Config::parse(&file.display().to_string(), text).map_err(Problems)?;
     // all that can be told of the input was told when the whole folder was read
     let told = &mut Console::new(std::io::sink(), std::io::sink());
     let inventory = read_input(&config.input(base), told)?;

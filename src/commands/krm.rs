@@ -3,15 +3,16 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde_json::{Map, Value};
 
-use super::{Exit, chosen, configured, make, object_of};
+use super::pipeline::{Exit, chosen, configured, make, object_of};
 use crate::cli::Layer;
 use crate::config::Config;
 use crate::console::Console;
 use crate::findings::{Finding, Kind, findings};
 use crate::krm::{Changes, FILE, List, Severity};
+use crate::messages;
 use crate::problem::Problem;
 use crate::read;
 use crate::wrap;
@@ -23,9 +24,12 @@ const MOST: u64 = 256 << 20;
 pub(super) fn run(input: &mut dyn Read, console: &mut Console<'_>) -> Result<Exit> {
     let mut text = String::new();
     console.announce_input("a ResourceList");
-    input.take(MOST + 1).read_to_string(&mut text).with_context(|| format!("{FILE}: cannot be read"))?;
+    input
+        .take(MOST + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| Problem::of_file(FILE, read::unreadable(&error)))?;
     if text.len() as u64 > MOST {
-        bail!("{FILE}: larger than {} MiB; split it", MOST >> 20);
+        return Err(Problem::of_file(FILE, messages::read::too_large(MOST >> 20)).into());
     }
     let list = List::parse(&text)?;
     let (changes, exit) = match transform(&list, &text, console) {
@@ -121,11 +125,10 @@ fn put(new: Value, items: &[Value], config: &Config, changes: &mut Changes) -> R
     };
     let annotation = |item: &Value| item.get("metadata")?.get("annotations")?.get(wrap::ANNOTATION).cloned();
     if annotation(old) != annotation(&new) {
-        bail!(
-            "items: the {} {} was not made by psp2falco; name another in functionConfig (outputs.name)",
-            text(old, "/kind").unwrap_or_default(),
-            text(old, "/metadata/name").unwrap_or_default(),
-        );
+        let (kind, name) = (text(old, "/kind"), text(old, "/metadata/name"));
+        let message =
+            messages::commands::item_of_somebody_else(kind.unwrap_or_default(), name.unwrap_or_default());
+        return Err(Problem::of_file("items", message).into());
     }
     let merged = merged(old, &new);
     if merged != *old {
@@ -183,7 +186,7 @@ fn told(result: &Value) -> String {
 /// A result with the object, field and file that a problem is about.
 fn of_problem(list: &List<'_>, severity: Severity, problem: &Problem) -> Value {
     let message = match problem.path.as_str() {
-        "" => problem.message.clone(),
+        "" => problem.message.to_string(),
         path => format!("{path}: {}", problem.message),
     };
     list.result(severity, &message, Some(&problem.place), &problem.path)

@@ -5,14 +5,13 @@ use std::collections::HashSet;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Exit, is_rules_name, read_rules};
+use super::pipeline::Exit;
+use super::rules_files::{is_rules_name, read_rules};
 use crate::cli::{Lint, LintFormat};
 use crate::console::Console;
+use crate::excerpt::{Gravity, Style, excerpt};
 use crate::plugin;
 use falco_rules::{self as falco, Finding, Severity};
-
-/// The longest part of a line that is shown, in characters.
-const SHOWN: usize = 160;
 
 /// Checks rules files and shows what Falco would say of them.
 pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
@@ -26,9 +25,10 @@ pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
     }));
     match args.format {
         LintFormat::Text => {
+            let style = console.product_style();
             for finding in &checked.findings {
                 let text = texts.iter().find(|(name, _)| *name == finding.file).map_or("", |(_, text)| text);
-                console.print(format!("{finding}\n{}\n", excerpt(text, finding)))?;
+                console.print(format!("{finding}\n{}\n", marked(text, finding, style)))?;
             }
             for note in &checked.notes {
                 console.say(format_args!("note: {note}"));
@@ -128,15 +128,13 @@ fn plugin_hint(message: &str) -> Option<String> {
 }
 
 /// The line of a finding with a mark under its column.
-fn excerpt(text: &str, finding: &Finding) -> String {
+fn marked(text: &str, finding: &Finding, style: Style) -> String {
     let line = finding.line.checked_sub(1).and_then(|n| text.lines().nth(n)).unwrap_or_default();
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let column = finding.column.saturating_sub(1);
-    let indent = line.chars().take_while(|c| c.is_whitespace()).count().min(column);
-    // Of a long line, what is around the place.
-    let skipped = if column > indent + SHOWN / 2 { column - SHOWN / 2 } else { indent };
-    let shown: String = line.chars().skip(skipped).take(SHOWN).map(clean).collect();
-    format!("    {}\n    {}^", shown.trim_end(), " ".repeat(column - skipped))
+    let gravity = match finding.severity {
+        Severity::Error => Gravity::Error,
+        Severity::Warning => Gravity::Warning,
+    };
+    excerpt(line, finding.line, finding.column, gravity, style)
 }
 
 fn as_json(finding: &Finding) -> serde_json::Value {

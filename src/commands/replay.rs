@@ -8,17 +8,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result};
 use psp_admission::Admission;
 use psp_admission::bundle::MAX_BYTES;
 
-use super::{BUNDLE, Exit, make, read_input, read_rules};
-use crate::cli::{Input, Replay, ReplayFormat, RuleMatching};
+use super::pipeline::{BUNDLE, Exit, make, read_input};
+use super::rules_files::read_rules;
+use crate::cli::{Input, Replay};
 use crate::console::Console;
+use crate::count::counted;
+use crate::excerpt::Gravity;
+use crate::messages::replay as messages;
 use crate::plugin;
+use crate::problem::{Message, Problem, Problems};
 use crate::read;
 use crate::render::Layer;
-use crate::replay::{self, Cost, Format, Log, Matching, Outcome};
+use crate::replay::{self, Cost, Format, Log, Outcome};
 use falco_rules::{self as falco, RuleSet, Severity};
 
 /// Replays audit logs through the rules of policies and rules files.
@@ -34,21 +39,15 @@ pub(super) fn run(args: &Replay, console: &mut Console<'_>) -> Result<Exit> {
     for path in &logs {
         match Log::open(path, &done) {
             Ok(log) => opened.push(log),
-            Err(error) => problems.push(format!("{}: {}", path.display(), read::unreadable(&error))),
+            Err(error) => problems.push(of_path(path, read::unreadable(&error))),
         }
     }
     if !problems.is_empty() {
-        bail!(problems.join("\n"));
+        return Err(Problems(problems).into());
     }
     let how = replay::Options {
-        matching: match args.rule_matching {
-            RuleMatching::First => Matching::First,
-            RuleMatching::All => Matching::All,
-        },
-        format: match args.format {
-            ReplayFormat::Table => Format::Table,
-            ReplayFormat::Json => Format::Json,
-        },
+        matching: args.rule_matching,
+        format: args.format,
         threads: args
             .threads
             .map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from),
@@ -56,26 +55,18 @@ pub(super) fn run(args: &Replay, console: &mut Console<'_>) -> Result<Exit> {
     let outcome = with_progress(args, &logs, &done, console, |console| {
         replay::replay(opened, &rules, &how, &mut |text: &[u8]| console.print(text))
     })?;
-    if args.format == ReplayFormat::Table && outcome.alerts > 0 {
+    if args.format == Format::Table && outcome.alerts > 0 {
         let width = console.product_width();
         console.print(outcome.summary.table(width))?;
     }
     console.flush()?;
     tell(&outcome, &rules, &logs, console);
     if outcome.sorted > 0 && !plugin::is_asked(&rules) {
-        console.say(format_args!(
-            "warning: {}: {} event{} of Cloud Logging, whose pods have sorted keys: stock rules cannot judge them; \
-             add --plugin",
-            names(&logs),
-            outcome.sorted,
-            s(outcome.sorted)
-        ));
+        let message = messages::sorted_keys(events(outcome.sorted));
+        console.tell(Gravity::Warning, &Problem::of_file(&names(&logs), message));
     }
     if outcome.events == 0 {
-        bail!(
-            "{}: no audit event here, so nothing was judged; name a log that the API server wrote",
-            names(&logs)
-        );
+        return Err(Problem::of_file(&names(&logs), messages::no_event()).into());
     }
     Ok(if args.fail_on_alerts && outcome.alerts > 0 { Exit::Findings } else { Exit::Done })
 }
@@ -86,7 +77,7 @@ fn sorted_out(args: &Replay) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         |path: &Path| path.is_dir() || path.extension().is_some_and(|e| e == "yaml" || e == "yml");
     let (first, rest) = match args.audit_log.split_first() {
         Some((first, rest)) => (first.clone(), rest),
-        None => bail!("--audit-log: missing"),
+        None => return Err(Problem::of_file("--audit-log", messages::no_audit_log()).into()),
     };
     let mut logs = vec![first];
     let mut policies = args.paths.clone();
@@ -95,7 +86,7 @@ fn sorted_out(args: &Replay) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     }
     let all = || logs.iter().chain(&policies).chain(&args.rules);
     if all().filter(|path| path.as_os_str() == "-").count() > 1 {
-        bail!("-: standard input can be read only once; put the rest into files");
+        return Err(Problem::of_file("-", messages::standard_input_twice()).into());
     }
     Ok((logs, policies))
 }
@@ -103,7 +94,7 @@ fn sorted_out(args: &Replay) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 /// The rules of the policies, and the rules files on top.
 fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Result<RuleSet> {
     if policies.is_empty() && args.rules.is_empty() {
-        bail!("replay: no rules; name policies, or rules files with --rules");
+        return Err(Problem::of_file("replay", messages::no_rules()).into());
     }
     let mut texts = Vec::new();
     let mut bundle = None;
@@ -123,29 +114,25 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Re
         None => bundle.map_or_else(|| beside(&args.rules), |bundle| Ok(Some(bundle)))?,
     };
     let plugin = match &bundle {
-        Some((name, text)) => {
-            plugin::loaded(Admission::parse(text).map_err(|error| anyhow!("{name}: {error}"))?)
-        }
+        Some((name, text)) => plugin::loaded(
+            Admission::parse(text).map_err(|error| Problem::of_file(name, messages::broken_bundle(error)))?,
+        ),
         None => plugin::known(),
     };
     let loaded = falco::load_with(&sources, &[plugin]);
     let Some(rules) = loaded.rules else {
         let errors = loaded.findings.iter().filter(|f| f.severity == Severity::Error);
         let lines: Vec<String> = errors.map(ToString::to_string).collect();
-        return Err(anyhow!(lines.join("\n")));
+        return Err(Error::msg(lines.join("\n")));
     };
     if bundle.is_none() && plugin::is_asked(&rules) {
-        bail!(
-            "replay: these rules ask the plugin psp; name the {BUNDLE} that was written with them, with --bundle"
-        );
+        return Err(Problem::of_file("replay", messages::no_bundle(BUNDLE)).into());
     }
     let warnings = loaded.findings.iter().filter(|f| f.code != "NOT_MODELLED").count();
     if warnings > 0 {
-        console.say(format_args!(
-            "warning: {}: {warnings} warning{} when Falco loads this; psp2falco lint shows them",
-            sources.iter().map(|source| source.name).collect::<Vec<_>>().join(", "),
-            s(warnings)
-        ));
+        let names = sources.iter().map(|source| source.name).collect::<Vec<_>>().join(", ");
+        let message = messages::warnings_when_loaded(counted(warnings, "warning"));
+        console.tell(Gravity::Warning, &Problem::of_file(&names, message));
     }
     let other = rules.rules().iter().filter(|rule| rule.source != "k8s_audit").count();
     if other > 0 {
@@ -161,13 +148,12 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Re
     }
     for rule in rules.rules().iter().filter(|rule| rule.enabled && rule.source == "k8s_audit") {
         if let Some(reason) = &rule.not_modelled {
-            console.say(format_args!("warning: rule '{}': not replayed: {reason}", rule.name));
+            let rule = format!("rule '{}'", rule.name);
+            console.tell(Gravity::Warning, &Problem::of_file(&rule, messages::not_replayed(reason)));
         }
     }
     if rules.active_rules() == 0 {
-        bail!(
-            "replay: no rule for audit events that could be replayed; name policies, or other files with --rules"
-        );
+        return Err(Problem::of_file("replay", messages::no_rule_to_replay()).into());
     }
     Ok(rules)
 }
@@ -178,7 +164,7 @@ fn read_bundle(path: &Path) -> Result<(String, Vec<u8>)> {
     let mut text = Vec::new();
     let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let read = File::open(path).and_then(|file| file.take(most).read_to_end(&mut text));
-    read.map_err(|error| anyhow!("{name}: {}", read::unreadable(&error)))?;
+    read.map_err(|error| Problem::of_file(&name, read::unreadable(&error)))?;
     Ok((name, text))
 }
 
@@ -197,7 +183,7 @@ fn with_progress<T>(
     run: impl FnOnce(&mut Console<'_>) -> T,
 ) -> T {
     // alerts that scroll by are progress enough
-    if args.format == ReplayFormat::Json && console.product_is_on_terminal() {
+    if args.format == Format::Json && console.product_is_on_terminal() {
         return run(console);
     }
     // The length of standard input is not known.
@@ -239,18 +225,11 @@ fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], console: &mut Cons
         console.say(format_args!("and {} more like these", lost - shown));
     }
     for (first, second) in &outcome.disorder {
-        console.say(format_args!(
-            "warning: {second}: starts earlier than {first}, which was given before it; give the oldest first"
-        ));
+        console.tell(Gravity::Warning, &Problem::of_file(second, messages::disorder(first)));
     }
     if outcome.oversized > 0 {
-        console.say(format_args!(
-            "warning: {}: {} event{} above 256 KiB: judged here, but Falco's k8saudit plugin drops such events unless its \
-             maxEventSize is raised",
-            names(logs),
-            outcome.oversized,
-            s(outcome.oversized)
-));
+        let message = messages::oversized(events(outcome.oversized));
+        console.tell(Gravity::Warning, &Problem::of_file(&names(logs), message));
     }
     let mut text = format!(
         "{} alert{} by {} rule{} on {} event{}",
@@ -271,6 +250,14 @@ fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], console: &mut Cons
         text.push_str(&format!("; {} event{} that Falco drops", outcome.bad_events, s(outcome.bad_events)));
     }
     console.say(text);
+}
+
+fn of_path(path: &Path, message: Message) -> Problem {
+    Problem::of_file(&path.display().to_string(), message)
+}
+
+fn events(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "event")
 }
 
 fn names(paths: &[PathBuf]) -> String {

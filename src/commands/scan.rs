@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
-use super::{Exit, deliver};
+use super::pipeline::{Exit, deliver};
 use crate::cli;
 use crate::console::Console;
+use crate::excerpt::Gravity;
+use crate::problem::Problems;
 use crate::read;
 use crate::read::cluster::resource::Resource;
 use crate::read::cluster::{self, Request, Scan, Target};
@@ -21,13 +23,12 @@ pub(super) fn run(args: &cli::Scan, console: &mut Console<'_>) -> Result<Exit> {
     let scan = read_cluster(&request, console)?;
     let inventory = scan
         .inventory(&read::Options { strict: args.strict, ..read::Options::default() })
-        .map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            anyhow!(lines.join("\n"))
-        })?;
-    let warnings = scan.notes.iter().cloned().chain(inventory.warnings.iter().map(ToString::to_string));
-    for warning in warnings {
-        console.say(format_args!("warning: {warning}"));
+        .map_err(Problems)?;
+    for note in &scan.notes {
+        console.tell(Gravity::Warning, note);
+    }
+    for warning in &inventory.warnings {
+        console.tell(Gravity::Warning, warning);
     }
     let saved: Vec<_> = match &args.save {
         Some(folder) => scan.manifests().into_iter().map(|(name, text)| (folder.join(name), text)).collect(),

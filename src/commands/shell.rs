@@ -1,12 +1,13 @@
 //! `completions` and `man`: the command line, told to shells and to readers of manuals.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Command, CommandFactory as _};
 
-use super::Exit;
+use super::pipeline::Exit;
 use crate::cli::{Cli, Completions, Man};
 use crate::console::Console;
-use crate::problem::{nearest, quote};
+use crate::messages::commands as messages;
+use crate::problem::{Problem, nearest, quote};
 use crate::write::{self, Batch};
 
 /// Prints the completions of a shell.
@@ -24,9 +25,7 @@ pub(super) fn man(args: &Man, console: &mut Console<'_>) -> Result<Exit> {
     let pages: Vec<&Command> = std::iter::once(&program).chain(program.get_subcommands()).collect();
     if let Some(folder) = &args.output {
         if folder.as_os_str() == "-" {
-            bail!(
-                "--output -: takes a folder, for a page of each command; to print a page, name its command"
-            );
+            return Err(Problem::of_file("--output -", messages::pages_to_standard_output()).into());
         }
         let mut batch = Batch::new(false);
         for command in pages {
@@ -45,7 +44,7 @@ pub(super) fn man(args: &Man, console: &mut Console<'_>) -> Result<Exit> {
             Some(near) => format!("did you mean {near}?"),
             None => "psp2falco --help lists them".to_owned(),
         };
-        bail!("man: no command {}; {hint}", quote(wanted));
+        return Err(Problem::of_file("man", messages::no_command(quote(wanted), hint)).into());
     };
     console.print(page(command)?)?;
     Ok(Exit::Done)

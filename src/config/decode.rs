@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use clap::ValueEnum;
 
-use super::{Config, Reader, words};
+use super::keys::{Config, Reader};
 use crate::cli::ReportFormat;
-use crate::problem::{Problem, nearest, quote};
-use crate::read::node::{Data, Entry, Mark, Node};
-use crate::read::{documents, resolve};
+use crate::messages::{config as messages, yaml};
+use crate::problem::{Message, Problem, nearest, quote, quote_lines};
 use crate::wrap::{Format, Object};
+use crate::yaml::{Data, Decoder, Documents, Mark, Node, Path, resolve, unknown_value};
 
 /// The sections and the keys in them. A key has one name wherever it stands, so that a ConfigMap, which has no
 /// sections, can hold it too.
@@ -43,108 +43,149 @@ const IN_FUNCTIONS: [&str; 1] = ["removePolicies"];
 /// The only version of the file.
 const VERSION: i64 = 1;
 
-/// Reads the one document of a text.
-pub(super) fn single_document<T>(
-    file: &str,
-    text: &str,
-    read: impl FnOnce(&Node<'_>) -> Result<T, Vec<Problem>>,
-) -> Result<T, Vec<Problem>> {
-    let problem = |mark: Mark, message: String| {
-        vec![Problem { place: mark.within(file), path: String::new(), message }]
-    };
-    let mut documents = documents(text);
-    let node = match documents.next() {
-        None => return Err(vec![Problem::of_file(file, "is empty; it needs version, sources and outputs")]),
-        Some(Err(syntax)) => return Err(problem(syntax.mark, syntax.message)),
-        Some(Ok(node)) => node,
-    };
-    match documents.next() {
-        Some(Ok(second)) => Err(problem(second.mark, "a second document; leave one".to_owned())),
-        Some(Err(syntax)) => Err(problem(syntax.mark, syntax.message)),
-        None => read(&node),
+impl Config {
+    /// Reads the text of a file called `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        Self::single_document(file, text).map_err(|mut problems| {
+            quote_lines(&mut problems, text);
+            problems
+        })
+    }
+
+    fn single_document(file: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        let problem = |mark: Mark, message: Message| Err(vec![Problem::new(mark.within(file), "", message)]);
+        let mut documents = Documents::new(text);
+        let node = match documents.next() {
+            None => return Err(vec![Problem::of_file(file, messages::empty_file())]),
+            Some(Err(syntax)) => return problem(syntax.mark, syntax.message),
+            Some(Ok(node)) => node,
+        };
+        match documents.next() {
+            Some(Ok(second)) => problem(second.mark, messages::second_document()),
+            Some(Err(syntax)) => problem(syntax.mark, syntax.message),
+            None => Self::of_node(&node, file, "", Reader::Generate),
+        }
+    }
+
+    /// Reads the keys of a mapping that stands at `path` of its document.
+    pub(crate) fn of_node(
+        node: &Node<'_>,
+        file: &str,
+        path: &str,
+        reader: Reader,
+    ) -> Result<Self, Vec<Problem>> {
+        Keys::new(reader).read(file, path, |keys, decoder, path| keys.root(decoder, node, path))
+    }
+
+    /// Reads the `data` of a ConfigMap: the keys without their sections, lists separated by commas.
+    pub(crate) fn of_data(node: &Node<'_>, file: &str, path: &str) -> Result<Self, Vec<Problem>> {
+        Keys::new(Reader::Function).read(file, path, |keys, decoder, path| keys.data(decoder, node, path))
     }
 }
 
-pub(super) struct Decoder<'f> {
-    file: &'f str,
+/// The keys read so far.
+struct Keys {
     reader: Reader,
     config: Config,
-    problems: Vec<Problem>,
 }
 
-impl<'f> Decoder<'f> {
-    pub(super) fn new(file: &'f str, reader: Reader) -> Self {
-        let mut config = Config::default();
-        if reader == Reader::Function {
-            config.format = Format::ConfigMap;
-        }
-        Self { file, reader, config, problems: Vec::new() }
-    }
-
-    pub(super) fn finish(mut self) -> Result<Config, Vec<Problem>> {
-        self.problems.sort_by(|left, right| left.place.cmp(&right.place));
-        if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
-    }
-
-    fn problem(&mut self, mark: Mark, path: &str, message: impl Into<String>) {
-        let (place, path) = (mark.within(self.file), path.to_owned());
-        self.problems.push(Problem { place, path, message: message.into() });
-    }
-
-    /// Does the key make sense to who reads it?
-    fn is_known(&self, key: &str) -> bool {
-        match self.reader {
+impl Reader {
+    /// Does the key make sense to this reader?
+    fn knows(self, key: &str) -> bool {
+        match self {
             Reader::Generate => !IN_FUNCTIONS.contains(&key),
             Reader::Function => !IN_FILES.contains(&key),
         }
     }
 
-    pub(super) fn root(&mut self, node: &Node<'_>, path: &str) {
+    fn unknown(self, key: &str, known: &[&str]) -> Message {
+        let elsewhere = SECTIONS.iter().find(|(_, keys)| keys.contains(&key) && self.knows(key));
+        let quoted = quote(key);
+        if self == Reader::Generate && IN_FUNCTIONS.contains(&key) {
+            yaml::misplaced_field(quoted, "only a KRM function has it")
+        } else if self == Reader::Function && IN_FILES.contains(&key) {
+            yaml::misplaced_field(quoted, "a KRM function reads no files")
+        } else if let Some(meant) = nearest(key, known) {
+            yaml::misspelt_field(quoted, meant)
+        } else if let Some((section, _)) = elsewhere {
+            yaml::misplaced_field(quoted, format_args!("it belongs under {section}"))
+        } else {
+            yaml::unknown_field(quoted, known.join(", "))
+        }
+    }
+}
+
+impl Keys {
+    fn new(reader: Reader) -> Self {
+        let mut config = Config::default();
+        if reader == Reader::Function {
+            config.format = Format::ConfigMap;
+        }
+        Self { reader, config }
+    }
+
+    fn read(
+        mut self,
+        file: &str,
+        path: &str,
+        read: impl FnOnce(&mut Self, &mut Decoder<'_>, &Path<'_>),
+    ) -> Result<Config, Vec<Problem>> {
+        let mut decoder = Decoder::new(file, true);
+        let path = if path.is_empty() { Path::Root } else { Path::Field(&Path::Root, path) };
+        read(&mut self, &mut decoder, &path);
+        let mut problems = decoder.problems;
+        problems.sort_by(|left, right| left.place.cmp(&right.place));
+        if problems.is_empty() { Ok(self.config) } else { Err(problems) }
+    }
+
+    fn root(&mut self, decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) {
         let known: Vec<&str> = TOP
             .into_iter()
-            .filter(|key| self.is_known(key))
+            .filter(|key| self.reader.knows(key))
             .chain(SECTIONS.iter().map(|(name, _)| *name))
             .collect();
-        self.entries(node, path, &known, |this, key, value, path| {
+        let reader = self.reader;
+        let unknown = |key: &str| reader.unknown(key, &known);
+        decoder.fields(node, path, &known, unknown, |decoder, key, value, path| {
             match SECTIONS.iter().find(|(name, _)| *name == key) {
-                Some((_, keys)) => this.section(value, path, keys),
-                None => this.key(key, value, path),
+                Some((_, keys)) => self.section(decoder, value, path, keys),
+                None => self.key(decoder, key, value, path),
             }
         });
+        let outputs = node.get("outputs");
+        let outputs_path = Path::Field(path, "outputs");
         let format = self.config.format;
         if let Some((_, key, formats)) = self.config.object.unused(format) {
-            let mark =
-                node.get("outputs").and_then(|outputs| outputs.get(key)).map_or(node.mark, |node| node.mark);
-            let message =
-                format!("has no effect with the format {}; use {formats}, or leave it out", format.name());
-            self.problem(mark, &join("outputs", key), message);
+            let at = outputs.and_then(|outputs| outputs.get(key)).unwrap_or(node);
+            let message = messages::no_effect(format.name(), formats);
+            decoder.problem(at.mark, &Path::Field(&outputs_path, key), message);
         }
         if self.reader == Reader::Generate {
-            for (required, what) in [("version", "1"), ("sources", "files and folders with policies")] {
-                self.required(node, path, required, what);
+            for (key, what) in [("version", "1"), ("sources", "files and folders with policies")] {
+                required(decoder, node, path, key, what);
             }
-            let outputs = node.get("outputs");
             match outputs {
-                None => self.required(node, path, "outputs", "`rules: FILE or FOLDER`"),
-                Some(outputs) => self.required(outputs, "outputs", "rules", "a file or folder"),
+                None => required(decoder, node, path, "outputs", "`rules: FILE or FOLDER`"),
+                Some(outputs) => required(decoder, outputs, &outputs_path, "rules", "a file or folder"),
             }
         }
     }
 
     /// The `data` of a ConfigMap.
-    pub(super) fn data(&mut self, node: &Node<'_>, path: &str) {
+    fn data(&mut self, decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) {
+        let reader = self.reader;
         let known: Vec<&str> = TOP
             .into_iter()
             .chain(SECTIONS.iter().flat_map(|(_, keys)| keys.iter().copied()))
-            .filter(|key| self.is_known(key) && *key != "labels")
+            .filter(|key| reader.knows(key) && *key != "labels")
             .collect();
-        self.entries(node, path, &known, |this, key, value, path| {
+        let unknown = |key: &str| reader.unknown(key, &known);
+        decoder.fields(node, path, &known, unknown, |decoder, key, value, path| {
             let Data::Text(text) = &value.data else {
-                return this.problem(
-                    value.mark,
-                    path,
-                    "the data of a ConfigMap are strings; put it in quotes",
-                );
+                return decoder.problem(value.mark, path, messages::unquoted_data());
             };
             let data = if ["namespaces", "excludeNamespaces", "failOn"].contains(&key) {
                 let item =
@@ -157,215 +198,148 @@ impl<'f> Decoder<'f> {
             } else {
                 resolve(Cow::Borrowed(text))
             };
-            this.key(key, &Node { mark: value.mark, data }, path);
+            self.key(decoder, key, &Node { mark: value.mark, data }, path);
         });
     }
 
-    fn section(&mut self, node: &Node<'_>, path: &str, keys: &[&str]) {
-        let known: Vec<&str> = keys.iter().copied().filter(|key| self.is_known(key)).collect();
-        self.entries(node, path, &known, Self::key);
-    }
-
-    fn required(&mut self, node: &Node<'_>, path: &str, key: &str, what: &str) {
-        if matches!(node.data, Data::Map(_)) && node.get(key).is_none() {
-            self.problem(node.mark, &join(path, key), format!("missing; set it to {what}"));
+    fn section(&mut self, decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>, keys: &[&str]) {
+        if matches!(node.data, Data::Null) {
+            return decoder.problem(node.mark, path, yaml::empty());
         }
-    }
-
-    /// Goes through the entries of a mapping; a key twice or of no meaning is a problem.
-    fn entries(
-        &mut self,
-        node: &Node<'_>,
-        path: &str,
-        known: &[&str],
-        mut each: impl FnMut(&mut Self, &str, &Node<'_>, &str),
-    ) {
-        let Data::Map(entries) = &node.data else {
-            return self.problem(node.mark, path, format!("must be a mapping, not {}", node.describe()));
-        };
-        for (index, Entry { mark, key, node }) in entries.iter().enumerate() {
-            let path = join(path, key);
-            if entries.iter().take(index).any(|earlier| earlier.key == *key) {
-                self.problem(*mark, &path, "stands here a second time; remove one of the two");
-            } else if known.contains(&key.as_ref()) {
-                each(self, key, node, &path);
-            } else {
-                let message = self.unknown(key, known);
-                self.problem(*mark, &path, message);
-            }
-        }
-    }
-
-    fn unknown(&self, key: &str, known: &[&str]) -> String {
-        let elsewhere = SECTIONS
-            .iter()
-            .find(|(_, keys)| keys.contains(&key) && self.is_known(key))
-            .map(|(section, _)| format!("it belongs into `{section}`"));
-        let reader = match self.reader {
-            Reader::Generate if IN_FUNCTIONS.contains(&key) => Some("only a KRM function has it".to_owned()),
-            Reader::Function if IN_FILES.contains(&key) => Some("a KRM function reads no files".to_owned()),
-            _ => None,
-        };
-        let hint = reader
-            .or_else(|| nearest(key, known).map(|near| format!("did you mean {near}?")))
-            .or(elsewhere)
-            .unwrap_or_else(|| format!("known are {}", known.join(", ")));
-        format!("unknown key {}; {hint}", quote(key))
+        let reader = self.reader;
+        let known: Vec<&str> = keys.iter().copied().filter(|key| reader.knows(key)).collect();
+        let unknown = |key: &str| reader.unknown(key, &known);
+        decoder.fields(node, path, &known, unknown, |decoder, key, value, path| {
+            self.key(decoder, key, value, path);
+        });
     }
 
     /// The value of one key.
-    fn key(&mut self, key: &str, node: &Node<'_>, path: &str) {
+    fn key(&mut self, decoder: &mut Decoder<'_>, key: &str, node: &Node<'_>, path: &Path<'_>) {
+        if matches!(node.data, Data::Null) {
+            return decoder.problem(node.mark, path, yaml::empty());
+        }
+        let config = &mut self.config;
         match key {
             "version" if matches!(node.data, Data::Int(VERSION)) => {}
-            "version" => self.problem(node.mark, path, format!("must be {VERSION}, not {}", node.describe())),
+            "version" => {
+                decoder.problem(node.mark, path, messages::wrong_version(VERSION, node.describe()));
+            }
             "sources" => {
-                self.config.sources = self.list(node, path, Self::path);
+                config.sources = paths(decoder, node, path);
                 if matches!(&node.data, Data::List(items) if items.is_empty()) {
-                    self.problem(node.mark, path, "must not be empty");
+                    decoder.problem(node.mark, path, yaml::empty());
                 }
             }
-            "exclude" => self.config.exclude = self.list(node, path, Self::text),
-            "namespaces" => self.config.namespaces = self.list(node, path, Self::text),
-            "excludeNamespaces" => self.config.exclude_namespaces = self.list(node, path, Self::text),
-            "rules" => self.config.rules = self.path(node, path).unwrap_or_default(),
-            "format" => self.format(node, path),
-            "name" => self.config.object.name = self.text(node, path),
-            "namespace" => self.config.object.namespace = self.text(node, path),
-            "labels" => self.labels(node, path),
-            "inline" => self.config.object.inline = self.flag(node, path),
-            "reports" => self.config.reports = self.list(node, path, Self::report),
-            "rbac" => self.config.rbac = Some(self.flag(node, path)),
-            "defaultNamespace" => self.config.default_namespace = self.text(node, path),
-            "tuning" => self.config.tuning = self.list(node, path, Self::path),
-            "layer" => self.config.layer = self.word(node, path),
-            "baseline" => self.config.baseline = self.flag(node, path),
-            "plugin" => self.config.plugin = self.flag(node, path),
-            "strict" => self.config.strict = self.flag(node, path),
-            "auditObject" => self.config.audit_object = self.word(node, path),
-            "maxContainers" => self.config.max_containers = self.number(node, path),
-            "maxVolumes" => self.config.max_volumes = self.number(node, path),
-            "templates" => self.config.templates = self.path(node, path),
-            "failOn" => self.config.fail_on = self.list(node, path, Self::word),
-            "removePolicies" => self.config.remove_policies = self.flag(node, path),
+            "exclude" => config.exclude = texts(decoder, node, path),
+            "namespaces" => config.namespaces = texts(decoder, node, path),
+            "excludeNamespaces" => config.exclude_namespaces = texts(decoder, node, path),
+            "rules" => config.rules = relative_path(decoder, node, path).unwrap_or_default(),
+            "format" => self.format(decoder, node, path),
+            "name" => config.object.name = text(decoder, node, path),
+            "namespace" => config.object.namespace = text(decoder, node, path),
+            "labels" => {
+                let mut labels = decoder.texts(node, path);
+                labels.retain(|label, _| node.get(label).and_then(Node::text).is_some());
+                config.object.labels = labels;
+            }
+            "inline" => config.object.inline = decoder.flag(node, path),
+            "reports" => config.reports = decoder.list(node, path, report).into_iter().flatten().collect(),
+            "rbac" => config.rbac = decoder.optional_flag(node, path),
+            "defaultNamespace" => config.default_namespace = text(decoder, node, path),
+            "tuning" => config.tuning = paths(decoder, node, path),
+            "layer" => config.layer = word(decoder, node, path),
+            "baseline" => config.baseline = decoder.flag(node, path),
+            "plugin" => config.plugin = decoder.flag(node, path),
+            "strict" => config.strict = decoder.flag(node, path),
+            "auditObject" => config.audit_object = word(decoder, node, path),
+            "maxContainers" => config.max_containers = number(decoder, node, path),
+            "maxVolumes" => config.max_volumes = number(decoder, node, path),
+            "templates" => config.templates = relative_path(decoder, node, path),
+            "failOn" => config.fail_on = decoder.list(node, path, word).into_iter().flatten().collect(),
+            "removePolicies" => config.remove_policies = decoder.flag(node, path),
             _ => {}
         }
         if let Err((_, message)) = self.config.object.check() {
-            self.problem(node.mark, path, message);
+            decoder.problem(node.mark, path, message);
             // so that it is said once
             self.config.object = Object::default();
         }
     }
 
-    fn format(&mut self, node: &Node<'_>, path: &str) {
-        let Some(format) = self.word(node, path) else { return };
+    fn format(&mut self, decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) {
+        let Some(format) = word(decoder, node, path) else { return };
         if self.reader == Reader::Function && !matches!(format, Format::ConfigMap | Format::Rulesfile) {
-            let message = "must be configmap or rulesfile, since a KRM function makes objects";
-            self.problem(node.mark, path, message);
+            decoder.problem(node.mark, path, messages::format_of_no_object());
         }
         self.config.format = format;
     }
+}
 
-    /// A report that is a file.
-    fn report(&mut self, node: &Node<'_>, path: &str) -> Option<ReportFormat> {
-        let format: ReportFormat = self.word(node, path)?;
-        if format.file_name().is_none() {
-            self.problem(node.mark, path, "is for the log of a workflow, and no file; use another format");
-            return None;
-        }
-        Some(format)
-    }
-
-    fn labels(&mut self, node: &Node<'_>, path: &str) {
-        let Data::Map(entries) = &node.data else {
-            return self.problem(node.mark, path, format!("must be a mapping, not {}", node.describe()));
-        };
-        for entry in entries {
-            if let Some(value) = self.any_text(&entry.node, &join(path, &entry.key)) {
-                self.config.object.labels.insert(entry.key.to_string(), value);
-            }
-        }
-    }
-
-    fn list<T>(
-        &mut self,
-        node: &Node<'_>,
-        path: &str,
-        one: impl Fn(&mut Self, &Node<'_>, &str) -> Option<T>,
-    ) -> Vec<T> {
-        let Data::List(items) = &node.data else {
-            self.problem(node.mark, path, format!("must be a list, not {}", node.describe()));
-            return Vec::new();
-        };
-        items.iter().enumerate().filter_map(|(n, item)| one(self, item, &format!("{path}[{n}]"))).collect()
-    }
-
-    fn any_text(&mut self, node: &Node<'_>, path: &str) -> Option<String> {
-        match &node.data {
-            Data::Text(text) => Some(text.to_string()),
-            Data::Map(_) | Data::List(_) | Data::Null => {
-                self.problem(node.mark, path, format!("must be a string, not {}", node.describe()));
-                None
-            }
-            _ => {
-                let message = format!("must be a string, not {}; put it in quotes", node.describe());
-                self.problem(node.mark, path, message);
-                None
-            }
-        }
-    }
-
-    fn text(&mut self, node: &Node<'_>, path: &str) -> Option<String> {
-        let text = self.any_text(node, path)?;
-        if text.is_empty() {
-            self.problem(node.mark, path, "must not be empty");
-            return None;
-        }
-        Some(text)
-    }
-
-    /// A path that means the same on every machine.
-    fn path(&mut self, node: &Node<'_>, path: &str) -> Option<String> {
-        let text = self.text(node, path)?;
-        if text.starts_with('/') || text == "-" {
-            let message = "must be relative to the folder of this file, so that every machine makes the same";
-            self.problem(node.mark, path, message);
-            return None;
-        }
-        Some(text)
-    }
-
-    fn flag(&mut self, node: &Node<'_>, path: &str) -> bool {
-        if let Data::Bool(value) = node.data {
-            return value;
-        }
-        self.problem(node.mark, path, format!("must be true or false, not {}", node.describe()));
-        false
-    }
-
-    /// A number that the command line would take.
-    fn number(&mut self, node: &Node<'_>, path: &str) -> Option<u16> {
-        if let Data::Int(value @ 1..=100) = node.data {
-            return u16::try_from(value).ok();
-        }
-        self.problem(node.mark, path, format!("must be a number from 1 to 100, not {}", node.describe()));
-        None
-    }
-
-    /// One of the words that the command line would take.
-    fn word<T: ValueEnum>(&mut self, node: &Node<'_>, path: &str) -> Option<T> {
-        let known = words::<T>();
-        let found = node.text().and_then(|text| T::from_str(text, false).ok());
-        if found.is_none() {
-            let near: Vec<&str> = known.iter().map(String::as_str).collect();
-            let hint = node.text().and_then(|text| nearest(text, &near));
-            let hint = hint.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            let message = format!("must be {}, not {}{hint}", known.join(" or "), node.describe());
-            self.problem(node.mark, path, message);
-        }
-        found
+fn required(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>, key: &str, what: &str) {
+    if matches!(node.data, Data::Map(_)) && node.get(key).is_none() {
+        decoder.problem(node.mark, &Path::Field(path, key), messages::missing(what));
     }
 }
 
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+/// A report that is a file.
+fn report(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) -> Option<ReportFormat> {
+    let format: ReportFormat = word(decoder, node, path)?;
+    if format.file_name().is_none() {
+        decoder.problem(node.mark, path, messages::report_of_a_log());
+        return None;
+    }
+    Some(format)
+}
+
+fn texts(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) -> Vec<String> {
+    decoder.list(node, path, text).into_iter().flatten().collect()
+}
+
+fn text(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) -> Option<String> {
+    let text = decoder.text(node, path);
+    if node.text() == Some("") || matches!(node.data, Data::Null) {
+        decoder.problem(node.mark, path, yaml::empty());
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn paths(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) -> Vec<String> {
+    decoder.list(node, path, relative_path).into_iter().flatten().collect()
+}
+
+/// A path that means the same on every machine.
+fn relative_path(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) -> Option<String> {
+    let text = text(decoder, node, path)?;
+    if text.starts_with('/') || text == "-" {
+        decoder.problem(node.mark, path, messages::path_of_one_machine());
+        return None;
+    }
+    Some(text)
+}
+
+/// A number that the command line would take.
+fn number(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) -> Option<u16> {
+    let value = decoder.integer(node, path);
+    if matches!(node.data, Data::Int(_) | Data::Float(_)) && !(1..=100).contains(&value) {
+        decoder.problem(node.mark, path, messages::not_in_limits(node.describe()));
+    }
+    u16::try_from(value).ok().filter(|value| (1..=100).contains(value))
+}
+
+/// One of the words that the command line would take.
+fn word<T: ValueEnum>(decoder: &mut Decoder<'_>, node: &Node<'_>, path: &Path<'_>) -> Option<T> {
+    let text = decoder.borrowed_text(node, path);
+    let found = T::from_str(&text, false).ok();
+    if matches!(node.data, Data::Null) {
+        decoder.problem(node.mark, path, yaml::empty());
+    } else if let (None, Some(text)) = (&found, node.text()) {
+        let words: Vec<String> = T::value_variants()
+            .iter()
+            .filter_map(|value| value.to_possible_value().map(|word| word.get_name().to_owned()))
+            .collect();
+        let known: Vec<&str> = words.iter().map(String::as_str).collect();
+        decoder.problem(node.mark, path, unknown_value("value", text, &known));
+    }
+    found
 }

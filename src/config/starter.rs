@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::SCHEMA;
-use crate::wrap::emit::{emit, line_scalar};
+use super::schema::SCHEMA;
+use crate::yaml::{self, line_scalar};
 
 /// The explanation at the head of the file.
 const HEADING: &str = "What psp2falco makes of the PodSecurityPolicies here: `psp2falco generate` writes the rules, \
@@ -73,7 +73,7 @@ impl Starter {
         match chosen {
             Some(Value::Array(items)) => {
                 let _ = writeln!(self.text, "{inner}{key}:");
-                emit(&Value::Array(items.clone()), indent + 2, &mut self.text);
+                yaml::write(&Value::Array(items.clone()), indent + 2, &mut self.text);
             }
             Some(value) => {
                 let _ = writeln!(self.text, "{inner}{key}: {}", in_line(value));

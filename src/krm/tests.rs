@@ -133,7 +133,7 @@ fn what_is_no_list_is_refused() {
         ("kind: ResourceList\napiVersion: v1\n", "stdin:2:13: apiVersion: unknown version \"v1\""),
         (
             "kind: ResourceList\napiVersion: config.kubernetes.io/v1\nitems: {}\n",
-            "stdin:3:8: items: must be a list",
+            "stdin:3:8: items: expected a list",
         ),
         (
             "kind: ResourceList\napiVersion: config.kubernetes.io/v1\n---\na: b\n",

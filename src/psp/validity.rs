@@ -10,7 +10,9 @@ use psp_admission::policy::{
     APPARMOR_ALLOWED, APPARMOR_DEFAULT, IdRule, IdStrategy, Range, SECCOMP_ALLOWED, SECCOMP_DEFAULT, Spec,
 };
 
-use crate::problem::{nearest, quote};
+use crate::messages::policy as messages;
+use crate::problem::{Message, quote};
+use crate::yaml::unknown_value;
 
 /// Every volume type that a policy could name, besides `*`.
 pub const VOLUME_TYPES: [&str; 29] = [
@@ -68,12 +70,12 @@ pub struct Fault {
     /// The field, like `spec.runAsUser.ranges[0]`.
     pub path: String,
     /// What is wrong, and the cure.
-    pub message: String,
+    pub message: Message,
 }
 
 impl Fault {
-    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+    fn new(path: impl Into<String>, message: Message) -> Self {
+        Self { path: path.into(), message }
     }
 }
 
@@ -89,10 +91,7 @@ pub fn check(policy: &Policy) -> Vec<Fault> {
     volumes(&spec.volumes, &mut faults);
     capabilities(spec, &mut faults);
     if spec.default_allow_privilege_escalation == Some(true) && !spec.allow_privilege_escalation {
-        faults.push(Fault::new(
-            "spec.defaultAllowPrivilegeEscalation",
-            "true contradicts allowPrivilegeEscalation: false; make both the same",
-        ));
+        faults.push(Fault::new("spec.defaultAllowPrivilegeEscalation", messages::escalation_contradicts()));
     }
     host_paths(spec, &mut faults);
     drivers(spec, &mut faults);
@@ -158,26 +157,19 @@ const CAPABILITIES: [&str; 41] = [
 
 /// What the API server accepted and an administrator would hardly have meant; unusable fields first.
 pub fn remarks(policy: &Policy) -> Vec<Fault> {
-    const EFFECT: &str = "admission could not use this policy and skipped it, so it admitted no pod";
     let unusable = policy.unusable().into_iter();
     let mut faults: Vec<Fault> = unusable
-        .map(|(field, reason)| Fault::new(format!("spec.{field}"), format!("{reason}: {EFFECT}")))
+        .map(|(field, reason)| Fault::new(format!("spec.{field}"), messages::unusable(reason)))
         .collect();
     for (index, Range { min, max }) in policy.spec.host_ports.iter().enumerate() {
         if min > max {
-            let absent = absent_max(*max);
-            let message = format!(
-                "min {min} is greater than max {max}{absent}: the API server accepted this, and it allows no port"
-            );
+            let message = messages::ports_allow_none(min, max, absent_max(*max));
             faults.push(Fault::new(format!("spec.hostPorts[{index}]"), message));
         }
     }
     for (index, kind) in policy.spec.allowed_proc_mount_types.iter().enumerate() {
         if !matches!(kind.as_str(), "Default" | "Unmasked") {
-            let message = format!(
-                "{} is not a proc mount type and allows nothing; use Default or Unmasked",
-                quote(kind)
-            );
+            let message = messages::no_proc_mount(quote(kind));
             faults.push(Fault::new(format!("spec.allowedProcMountTypes[{index}]"), message));
         }
     }
@@ -189,19 +181,12 @@ pub fn remarks(policy: &Policy) -> Vec<Fault> {
         faults.extend(names.iter().enumerate().filter_map(|(index, name)| {
             let upper = name.to_ascii_uppercase();
             let spelt = upper.strip_prefix("CAP_").unwrap_or(&upper);
-            let message =
-                format!("{} is no capability of a pod, which spells it {}", quote(name), quote(spelt));
+            let message = messages::misspelt_capability(quote(name), quote(spelt));
             (spelt != name && CAPABILITIES.contains(&spelt))
                 .then(|| Fault::new(format!("spec.{field}[{index}]"), message))
         }));
     }
     faults
-}
-
-/// What is said of a rule that a field does not have.
-pub(crate) fn unknown_value(what: &str, value: &str, known: &[&str]) -> String {
-    let proposal = nearest(value, known).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-    format!("unknown {what} {}; {proposal}use one of {}", quote(value), known.join(", "))
 }
 
 fn ids(spec: &Spec, faults: &mut Vec<Fault>) {
@@ -213,14 +198,12 @@ fn ids(spec: &Spec, faults: &mut Vec<Fault>) {
     // Only runAsGroup's ranges have to agree with its rule.
     let group = &spec.run_as_group;
     match group.rule {
-        IdRule::RunAsAny if !group.ranges.is_empty() => faults.push(Fault::new(
-            "spec.runAsGroup.ranges",
-            "RunAsAny takes no ranges; remove them, or use MustRunAs or MayRunAs",
-        )),
-        IdRule::MustRunAs | IdRule::MayRunAs if group.ranges.is_empty() => faults.push(Fault::new(
-            "spec.runAsGroup.ranges",
-            format!("{} needs at least one range", group.rule.name()),
-        )),
+        IdRule::RunAsAny if !group.ranges.is_empty() => {
+            faults.push(Fault::new("spec.runAsGroup.ranges", messages::ranges_unused()));
+        }
+        IdRule::MustRunAs | IdRule::MayRunAs if group.ranges.is_empty() => {
+            faults.push(Fault::new("spec.runAsGroup.ranges", messages::ranges_missing(group.rule.name())));
+        }
         _ => {}
     }
 }
@@ -238,15 +221,11 @@ fn strategy(field: &str, strategy: &IdStrategy, rules: &[&str], faults: &mut Vec
 fn id_range(path: &str, Range { min, max }: Range, faults: &mut Vec<Fault>) {
     for (end, value) in [("min", min), ("max", max)] {
         if value < 0 {
-            faults.push(Fault::new(
-                format!("{path}.{end}"),
-                format!("{end} {value} is negative; ids start at 0"),
-            ));
+            faults.push(Fault::new(format!("{path}.{end}"), messages::negative_id(end, value)));
         }
     }
     if min > max {
-        let absent = absent_max(max);
-        faults.push(Fault::new(path, format!("min {min} is greater than max {max}{absent}")));
+        faults.push(Fault::new(path, messages::reversed_range(min, max, absent_max(max))));
     }
 }
 
@@ -261,9 +240,7 @@ fn volumes(volumes: &[String], faults: &mut Vec<Fault>) {
             known.push("*");
             let message = match volume.as_str() {
                 // the name of its feature gate
-                "genericEphemeralVolume" => {
-                    "unknown volume type \"genericEphemeralVolume\"; write ephemeral".to_owned()
-                }
+                "genericEphemeralVolume" => messages::feature_gate_volume(),
                 _ => unknown_value("volume type", volume, &known),
             };
             faults.push(Fault::new(format!("spec.volumes[{index}]"), message));
@@ -274,18 +251,14 @@ fn volumes(volumes: &[String], faults: &mut Vec<Fault>) {
 fn capabilities(spec: &Spec, faults: &mut Vec<Fault>) {
     let dropped: HashSet<&str> = spec.required_drop_capabilities.iter().map(String::as_str).collect();
     if !dropped.is_empty() && spec.allowed_capabilities.iter().any(|name| name == "*") {
-        faults.push(Fault::new(
-            "spec.requiredDropCapabilities",
-            "must be empty when allowedCapabilities has \"*\"; remove one of the two",
-        ));
+        faults.push(Fault::new("spec.requiredDropCapabilities", messages::drop_of_all_allowed()));
     }
     for (field, added) in [
         ("defaultAddCapabilities", &spec.default_add_capabilities),
         ("allowedCapabilities", &spec.allowed_capabilities),
     ] {
         for (index, name) in added.iter().enumerate().filter(|(_, name)| dropped.contains(name.as_str())) {
-            let message =
-                format!("{} is in requiredDropCapabilities too; remove it from one of the two", quote(name));
+            let message = messages::dropped_and_added(quote(name));
             faults.push(Fault::new(format!("spec.{field}[{index}]"), message));
         }
     }
@@ -295,9 +268,9 @@ fn host_paths(spec: &Spec, faults: &mut Vec<Fault>) {
     for (index, entry) in spec.allowed_host_paths.iter().enumerate() {
         let path = format!("spec.allowedHostPaths[{index}]");
         if entry.path_prefix.is_empty() {
-            faults.push(Fault::new(path, "pathPrefix is missing; name the path to allow"));
+            faults.push(Fault::new(path, messages::no_path_prefix()));
         } else if climbs(&entry.path_prefix) {
-            let message = format!("pathPrefix {} must not contain \"..\"", quote(&entry.path_prefix));
+            let message = messages::climbing_prefix(quote(&entry.path_prefix));
             faults.push(Fault::new(path, message));
         }
     }
@@ -312,14 +285,14 @@ fn drivers(spec: &Spec, faults: &mut Vec<Fault>) {
     for (index, driver) in spec.allowed_flex_volumes.iter().enumerate() {
         if driver.is_empty() {
             let path = format!("spec.allowedFlexVolumes[{index}].driver");
-            faults.push(Fault::new(path, "missing; name the driver to allow"));
+            faults.push(Fault::new(path, messages::no_driver()));
         }
     }
     for (index, driver) in spec.allowed_csi_drivers.iter().enumerate() {
         let fault = if driver.is_empty() {
-            Some("missing; name the driver to allow".to_owned())
+            Some(messages::no_driver())
         } else if driver.len() > MAX_LABEL {
-            Some(format!("longer than {MAX_LABEL} characters; shorten it"))
+            Some(messages::too_long(MAX_LABEL))
         } else {
             name(&driver.to_lowercase())
         };
@@ -332,20 +305,16 @@ fn drivers(spec: &Spec, faults: &mut Vec<Fault>) {
 fn sysctls(path: &str, patterns: &[String], faults: &mut Vec<Fault>) {
     for (index, pattern) in patterns.iter().enumerate() {
         let message = if pattern.is_empty() {
-            "empty; name a sysctl, or remove the entry".to_owned()
+            messages::empty_sysctl()
         } else if !is_sysctl_pattern(pattern) {
-            format!(
-                "{} is not a sysctl: lower-case parts joined by dots, at most {MAX_NAME} characters, with a \"*\" only \
-                 at the end",
-                quote(pattern)
-            )
+            messages::no_sysctl(quote(pattern), MAX_NAME)
         } else {
             continue;
         };
         faults.push(Fault::new(format!("{path}[{index}]"), message));
     }
     if patterns.len() > 1 && patterns.iter().any(|pattern| pattern == "*") {
-        faults.push(Fault::new(path, "\"*\" covers every sysctl; remove the others"));
+        faults.push(Fault::new(path, messages::all_sysctls()));
     }
 }
 
@@ -389,11 +358,11 @@ fn sysctl_overlaps(spec: &Spec, faults: &mut Vec<Fault>) {
             None
         }
     });
-    faults.extend(overlaps.take(MAX_OVERLAPS).map(|(path, other)| {
-        let message =
-            format!("overlaps with {}, which the other list has; remove one of the two", quote(other));
-        Fault::new(path, message)
-    }));
+    faults.extend(
+        overlaps
+            .take(MAX_OVERLAPS)
+            .map(|(path, other)| Fault::new(path, messages::overlapping_sysctls(quote(other)))),
+    );
 }
 
 /// Does a pattern overlap with one of many? Found without looking at each.
@@ -428,7 +397,7 @@ fn runtime_class(spec: &Spec, faults: &mut Vec<Fault>) {
             faults.extend(name(allowed).map(|message| Fault::new(path(), message)));
         }
         if !seen.insert(allowed.as_str()) {
-            faults.push(Fault::new(path(), format!("{} is listed twice; remove one", quote(allowed))));
+            faults.push(Fault::new(path(), messages::listed_twice(quote(allowed))));
         }
     }
     if let Some(default) = &class.default {
@@ -436,11 +405,11 @@ fn runtime_class(spec: &Spec, faults: &mut Vec<Fault>) {
             name(default).map(|message| Fault::new("spec.runtimeClass.defaultRuntimeClassName", message)),
         );
         if !seen.contains(default.as_str()) && !seen.contains("*") {
-            faults.push(Fault::new(ALLOWED, format!("lacks the default {}; add it", quote(default))));
+            faults.push(Fault::new(ALLOWED, messages::default_not_allowed(quote(default))));
         }
     }
     if seen.contains("*") && class.allowed.len() > 1 {
-        faults.push(Fault::new(ALLOWED, "\"*\" covers every name; remove the others"));
+        faults.push(Fault::new(ALLOWED, messages::all_names()));
     }
 }
 
@@ -453,9 +422,7 @@ fn annotations(policy: &Policy, faults: &mut Vec<Fault>) {
     }
     let size: usize = policy.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if size > MAX_ANNOTATIONS {
-        let message = format!(
-            "{size} bytes together are more than the {MAX_ANNOTATIONS} that an object may have; remove some"
-        );
+        let message = messages::large_annotations(size, MAX_ANNOTATIONS);
         faults.push(Fault::new("metadata.annotations", message));
     }
     profiles(policy, APPARMOR_DEFAULT, false, apparmor_profile, faults);
@@ -475,7 +442,7 @@ fn profiles(
     policy: &Policy,
     key: &str,
     list: bool,
-    wrong: impl Fn(&str) -> Option<String>,
+    wrong: impl Fn(&str) -> Option<Message>,
     faults: &mut Vec<Fault>,
 ) {
     let Some(value) = policy.annotations.get(key).filter(|value| !value.is_empty()) else { return };
@@ -485,12 +452,12 @@ fn profiles(
     }
 }
 
-fn apparmor_profile(profile: &str) -> Option<String> {
+fn apparmor_profile(profile: &str) -> Option<Message> {
     let known = matches!(profile, "" | "runtime/default" | "unconfined") || profile.starts_with("localhost/");
     (!known).then(|| unknown_profile("an AppArmor", profile, "runtime/default, unconfined or localhost/NAME"))
 }
 
-fn seccomp_profile(profile: &str) -> Option<String> {
+fn seccomp_profile(profile: &str) -> Option<Message> {
     if matches!(profile, "runtime/default" | "docker/default" | "unconfined") {
         return None;
     }
@@ -500,33 +467,38 @@ fn seccomp_profile(profile: &str) -> Option<String> {
             profile,
             "runtime/default, docker/default, unconfined or localhost/PATH",
         )),
-        Some(path) if path.starts_with('/') => {
-            Some(format!("the path in {} must be relative", quote(profile)))
-        }
-        Some(path) if climbs(path) => Some(format!("the path in {} must not contain \"..\"", quote(profile))),
+        Some(path) if path.starts_with('/') => Some(messages::absolute_profile(quote(profile))),
+        Some(path) if climbs(path) => Some(messages::climbing_profile(quote(profile))),
         Some(_) => None,
     }
 }
 
-fn unknown_profile(what: &str, profile: &str, known: &str) -> String {
+fn unknown_profile(what: &str, profile: &str, known: &str) -> Message {
     let blank = if profile.trim() == profile { "" } else { " (mind the blank)" };
-    format!("{} is not {what} profile{blank}; use {known}", quote(profile))
+    messages::no_profile(quote(profile), what, blank, known)
 }
 
 /// What is wrong with the name of an object, a runtime class or a CSI driver (DNS-1123 subdomain).
-fn name(name: &str) -> Option<String> {
+fn name(name: &str) -> Option<Message> {
     if name.is_empty() {
-        Some("missing; give a name".to_owned())
+        Some(messages::no_name())
     } else if name.len() > MAX_NAME {
-        Some(format!("longer than {MAX_NAME} characters; shorten it"))
-    } else if name.split('.').all(|part| is_lower_segment(part, "-")) {
+        Some(messages::too_long(MAX_NAME))
+    } else if is_subdomain(name) {
         None
     } else {
-        Some(format!(
-            "{} is not a valid name; use lower-case letters, digits, \"-\" and \".\", a letter or digit first and last",
-            quote(name)
-        ))
+        Some(messages::bad_name(quote(name)))
     }
+}
+
+/// Is this a subdomain of RFC 1123, as names of objects are?
+pub(crate) fn is_subdomain(name: &str) -> bool {
+    name.len() <= MAX_NAME && name.split('.').all(|part| is_lower_segment(part, "-"))
+}
+
+/// Is this a label of RFC 1123, as names of namespaces are?
+pub(crate) fn is_dns_label(name: &str) -> bool {
+    name.len() <= MAX_LABEL && is_lower_segment(name, "-")
 }
 
 /// Can rules bear the name, though the API server may have refused it? It must stand in the name of a rule, in a tag
@@ -537,38 +509,28 @@ pub(crate) fn is_speakable(name: &str) -> bool {
 }
 
 /// What is wrong with the name of a namespace (DNS-1123 label).
-pub fn namespace(name: &str) -> Option<String> {
-    if name.len() <= MAX_LABEL && is_lower_segment(name, "-") {
+pub fn namespace(name: &str) -> Option<Message> {
+    if is_dns_label(name) {
         return None;
     }
-    Some(format!(
-        "{} is not a namespace; use at most {MAX_LABEL} lower-case letters, digits and \"-\", a letter or digit first \
-         and last",
-        quote(name)
-    ))
+    Some(messages::bad_namespace(quote(name), MAX_LABEL))
 }
 
 /// What is wrong with the key of an annotation or label.
-pub(crate) fn qualified_name(key: &str) -> Option<String> {
+pub(crate) fn qualified_name(key: &str) -> Option<Message> {
     let (prefix, rest) = key.split_once('/').map_or((None, key), |(prefix, rest)| (Some(prefix), rest));
     if prefix.is_none_or(|prefix| name(prefix).is_none()) && is_label_text(rest) {
         return None;
     }
-    Some(format!(
-        "{} is not a valid key; use [domain/]name with letters, digits, \"-\", \"_\" and \".\"",
-        quote(key)
-    ))
+    Some(messages::bad_key(quote(key)))
 }
 
 /// What is wrong with the value of a label.
-pub(crate) fn label_value(value: &str) -> Option<String> {
+pub(crate) fn label_value(value: &str) -> Option<Message> {
     if value.is_empty() || is_label_text(value) {
         return None;
     }
-    Some(format!(
-        "{} is not a valid label; use at most {MAX_LABEL} letters, digits, \"-\", \"_\" and \".\"",
-        quote(value)
-    ))
+    Some(messages::bad_label(quote(value), MAX_LABEL))
 }
 
 fn is_label_text(text: &str) -> bool {

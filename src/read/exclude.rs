@@ -4,6 +4,7 @@ use std::path::Path;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use crate::messages;
 use crate::problem::Problem;
 
 /// Patterns of paths, as `.gitignore` has them: one without a `/` matches a name at any depth, one with a `/` a path
@@ -22,7 +23,7 @@ impl Exclude {
         let mut builder = GlobSetBuilder::new();
         let mut problems = Vec::new();
         let mut problem = |pattern: &str, error: &globset::Error| {
-            let message = format!("{pattern:?} is no pattern of paths: {}; correct it", error.kind());
+            let message = messages::read::no_pattern(format_args!("{pattern:?}"), error.kind());
             problems.push(Problem::of_file("--exclude", message));
         };
         let mut taken = Vec::new();
@@ -65,9 +66,7 @@ impl Exclude {
     /// A warning for each pattern that has matched nothing.
     pub(super) fn idle(&self) -> impl Iterator<Item = Problem> {
         self.patterns.iter().zip(&self.used).filter(|(_, used)| !**used).map(|(pattern, _)| {
-            let message =
-                format!("{pattern:?} leaves nothing out; patterns are relative to the folder that is read");
-            Problem::of_file("--exclude", message)
+            Problem::of_file("--exclude", messages::read::idle_pattern(format_args!("{pattern:?}")))
         })
     }
 }

@@ -1,25 +1,104 @@
 //! Files, folders, archives and standard input as texts.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use tar::EntryType;
 
-use super::archive::Limited;
+use super::archive::{self, Limited};
+use super::exclude::Exclude;
 use super::hints::{WORD, states_policy};
-use super::{Reader, Source};
-use crate::problem::Problem;
+use super::inventory::Inventory;
+use super::reader::Reader;
+use crate::messages::read as messages;
+use crate::problem::{Message, Problem};
 
 /// The most bytes of one text.
 pub const MAX_TEXT: u64 = 256 * 1024 * 1024;
 /// How much of a stream shows what it holds: the block of a tar archive that has its signature.
 const HEAD: u64 = 512;
 
-impl Reader {
-    pub(super) fn source(&mut self, source: &Source) {
-        if self.is_full() {
+/// Where to read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file, a folder with everything below it, or an archive (`.tar`, `.tar.gz`).
+    Path(PathBuf),
+    /// Standard input: text or an archive.
+    Stdin,
+}
+
+/// How to read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Refuse what the API server or kubectl would have refused, instead of reading it as it was meant with a warning.
+    pub strict: bool,
+    /// Patterns of paths to leave out of folders and archives, as in a `.gitignore`.
+    pub exclude: Vec<String>,
+}
+
+/// Reads all sources. A file that several sources name is read once.
+///
+/// # Errors
+/// Everything that is wrong with the input, in its order.
+pub fn read(sources: &[Source], options: &Options) -> Result<Inventory, Vec<Problem>> {
+    let mut files = Files::new(options);
+    for source in sources {
+        files.source(source);
+    }
+    files.finish()
+}
+
+/// Reads the documents of one text; `name` stands for the file in places.
+///
+/// # Errors
+/// Everything that is wrong with the text.
+pub fn read_text(name: &str, text: &str, options: &Options) -> Result<Inventory, Vec<Problem>> {
+    let mut reader = Reader::new(options.strict);
+    reader.text(name, text, None);
+    reader.finish()
+}
+
+/// Reads bytes as it reads a file: a text or an archive, compressed or not; `name` stands for the file in places.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub fn read_bytes(name: &str, bytes: &[u8], options: &Options) -> Result<Inventory, Vec<Problem>> {
+    let mut files = Files::new(options);
+    files.stream(name, bytes);
+    files.finish()
+}
+
+/// Finds the texts and hands them to a [`Reader`].
+struct Files {
+    reader: Reader,
+    exclude: Exclude,
+    /// The files read, by canonical path.
+    seen: HashSet<PathBuf>,
+    /// The objects read from Velero backups, by their path without the API version.
+    backed_up: HashSet<String>,
+}
+
+impl Files {
+    fn new(options: &Options) -> Self {
+        let (exclude, problems) = Exclude::new(&options.exclude);
+        let mut reader = Reader::new(options.strict);
+        reader.problems = problems;
+        Self { reader, exclude, seen: HashSet::new(), backed_up: HashSet::new() }
+    }
+
+    fn finish(self) -> Result<Inventory, Vec<Problem>> {
+        let mut inventory = self.reader.finish()?;
+        inventory.warnings.extend(self.exclude.idle());
+        Ok(inventory)
+    }
+
+    fn source(&mut self, source: &Source) {
+        if self.reader.is_full() {
             return;
         }
         match source {
@@ -30,10 +109,7 @@ impl Reader {
 
     fn path(&mut self, path: &Path) {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                self.root = path.to_owned();
-                self.folder(path);
-            }
+            Ok(metadata) if metadata.is_dir() => self.folder(path, path),
             Ok(_) if self.is_new(path) => match File::open(path) {
                 Ok(file) => self.stream(&path.display().to_string(), file),
                 Err(error) => self.unreadable(path, &error),
@@ -43,9 +119,9 @@ impl Reader {
         }
     }
 
-    /// Reads the manifests below a folder in the order of their paths; hidden files and folders are left out, and
-    /// `node_modules`.
-    fn folder(&mut self, folder: &Path) {
+    /// Reads the manifests in `folder`, which is `root` or lies below it, in the order of their paths. Hidden files and
+    /// folders are left out, and `node_modules`.
+    fn folder(&mut self, folder: &Path, root: &Path) {
         if !self.is_new(folder) {
             return;
         }
@@ -55,45 +131,47 @@ impl Reader {
             Ok(paths) => paths,
             Err(error) => return self.unreadable(folder, &error),
         };
-        paths.retain(|path| !path.file_name().is_some_and(is_passed_by) && !self.leaves_out(path));
+        paths.retain(|path| !path.file_name().is_some_and(is_passed_by) && !self.leaves_out(path, root));
         paths.sort();
         for path in paths {
-            if self.is_full() {
+            if self.reader.is_full() {
                 return;
             }
             match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => self.folder(&path),
+                Ok(metadata) if metadata.is_dir() => self.folder(&path, root),
                 // A pipe might never end.
-                Ok(metadata) if !metadata.is_file() => self.inventory.skipped_files += 1,
+                Ok(metadata) if !metadata.is_file() => self.reader.inventory.skipped_files += 1,
                 Ok(_) if self.is_new(&path) && !self.is_second_copy(&path.to_string_lossy()) => {
-                    self.member(&path);
+                    self.member(&path, root);
                 }
                 Ok(_) => {}
                 // a link whose target is elsewhere
-                Err(error) if error.kind() == io::ErrorKind::NotFound => self.inventory.unread_files += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.reader.inventory.unread_files += 1;
+                }
                 Err(error) => self.unreadable(&path, &error),
             }
         }
     }
 
-    fn leaves_out(&mut self, path: &Path) -> bool {
-        let inner = path.strip_prefix(&self.root).unwrap_or(path);
+    fn leaves_out(&mut self, path: &Path, root: &Path) -> bool {
+        let inner = path.strip_prefix(root).unwrap_or(path);
         self.exclude.leaves_out(inner, &path.to_string_lossy())
     }
 
     /// A file found in a folder: it need not be a manifest.
-    fn member(&mut self, path: &Path) {
+    fn member(&mut self, path: &Path, root: &Path) {
         match File::open(path).and_then(|file| read_manifest(path, file)) {
-            Ok(Some(bytes)) => self.bytes(&path.display().to_string(), bytes, true),
-            Ok(None) => self.inventory.skipped_files += 1,
+            Ok(Some(bytes)) => self.bytes(&path.display().to_string(), bytes, Some(root)),
+            Ok(None) => self.reader.inventory.skipped_files += 1,
             Err(error) => self.unreadable(path, &error),
         }
     }
 
     /// A text or an archive, told apart by what it holds.
-    pub(super) fn stream(&mut self, name: &str, stream: impl Read) {
+    fn stream(&mut self, name: &str, stream: impl Read) {
         if let Err(error) = self.try_stream(name, stream) {
-            self.problems.push(Problem::of_file(name, unreadable(&error)));
+            self.reader.problems.push(Problem::of_file(name, unreadable(&error)));
         }
     }
 
@@ -110,46 +188,74 @@ impl Reader {
 
     fn unpacked(&mut self, name: &str, head: &[u8], stream: impl Read) -> io::Result<()> {
         if head.get(257..262) == Some(b"ustar") {
-            return self.archive(name, stream);
+            return archive::members(stream, |inner, kind, entry| {
+                self.member_of_archive(name, inner, kind, entry)
+            });
         }
         let bytes = read_limited(stream)?;
-        self.bytes(name, bytes, false);
+        self.bytes(name, bytes, None);
         Ok(())
     }
 
-    /// A text by its bytes; `found`: in a folder or an archive, rather than named.
-    pub(super) fn bytes(&mut self, file: &str, bytes: Vec<u8>, found: bool) {
-        let holds_word = !found || memchr::memmem::find(&bytes, WORD.as_bytes()).is_some();
+    /// Reads one member of an archive; breaks off when the archive cannot be read on, or need not be.
+    fn member_of_archive(
+        &mut self,
+        archive: &str,
+        inner: &Path,
+        kind: EntryType,
+        entry: impl Read,
+    ) -> ControlFlow<()> {
+        let path = format!("{archive}/{}", inner.to_string_lossy().trim_start_matches("./"));
+        let within = inner.strip_prefix(".").unwrap_or(inner);
+        if kind.is_dir() || inner.iter().any(is_passed_by) || self.exclude.leaves_out(within, &path) {
+            return ControlFlow::Continue(());
+        }
+        if !kind.is_file() {
+            self.reader.inventory.skipped_files += 1;
+        } else if !self.is_second_copy(&path) {
+            match read_manifest(inner, entry) {
+                Ok(Some(bytes)) => self.bytes(&path, bytes, Some(Path::new(archive))),
+                Ok(None) => self.reader.inventory.skipped_files += 1,
+                Err(error) => {
+                    self.reader.problems.push(Problem::of_file(&path, unreadable(&error)));
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        if self.reader.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// A text by its bytes. `root` is the folder or archive that it was found in.
+    fn bytes(&mut self, file: &str, bytes: Vec<u8>, root: Option<&Path>) {
+        let holds_word = root.is_none() || memchr::memmem::find(&bytes, WORD.as_bytes()).is_some();
         match decode(bytes) {
-            Ok(text) => self.text(file, &text, found),
-            Err(_) if !holds_word => self.inventory.unread_files += 1,
-            Err(message) => self.problems.push(Problem::of_file(file, message)),
+            Ok(text) => self.reader.text(file, &text, root),
+            Err(_) if !holds_word => self.reader.inventory.unread_files += 1,
+            Err(message) => self.reader.problems.push(Problem::of_file(file, message)),
         }
     }
 
     /// Has the file or folder not been read yet, be it under another name?
     fn is_new(&mut self, path: &Path) -> bool {
-        fs::canonicalize(path).map_or(true, |path| self.files.insert(path))
+        fs::canonicalize(path).map_or(true, |path| self.seen.insert(path))
     }
 
     /// Does a Velero backup hold this object a second time, under another API version?
-    pub(super) fn is_second_copy(&mut self, path: &str) -> bool {
+    fn is_second_copy(&mut self, path: &str) -> bool {
         velero_key(path).is_some_and(|key| !self.backed_up.insert(key))
     }
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
-        self.problems.push(Problem::of_file(&path.display().to_string(), unreadable(error)));
+        self.reader.problems.push(Problem::of_file(&path.display().to_string(), unreadable(error)));
     }
 }
 
-pub(crate) fn unreadable(error: &io::Error) -> String {
+pub(crate) fn unreadable(error: &io::Error) -> Message {
     match error.kind() {
-        io::ErrorKind::NotFound => "no such file or folder; check the path".to_owned(),
-        io::ErrorKind::PermissionDenied => {
-            "no permission to read this; change its mode or the user".to_owned()
-        }
-        io::ErrorKind::IsADirectory => "is a folder; name a file".to_owned(),
-        _ => format!("cannot be read: {error}"),
+        io::ErrorKind::NotFound => messages::not_found(),
+        io::ErrorKind::PermissionDenied => messages::no_permission(),
+        io::ErrorKind::IsADirectory => messages::is_folder(),
+        _ => messages::unreadable(error),
     }
 }
 
@@ -163,13 +269,13 @@ fn read_limited(stream: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.take(MAX_TEXT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_TEXT {
-        return Err(io::Error::other(format!("larger than {} MiB; split it", MAX_TEXT >> 20)));
+        return Err(io::Error::other(messages::too_large(MAX_TEXT >> 20)));
     }
     Ok(bytes)
 }
 
 /// The bytes of a file that is a manifest by its extension or by how it begins.
-pub(super) fn read_manifest(path: &Path, mut file: impl Read) -> io::Result<Option<Vec<u8>>> {
+fn read_manifest(path: &Path, mut file: impl Read) -> io::Result<Option<Vec<u8>>> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     if ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)) {
         return read_limited(file).map(Some);
@@ -210,10 +316,6 @@ fn is_passed_by(name: &OsStr) -> bool {
     hidden || name == "node_modules"
 }
 
-pub(super) fn is_hidden(path: &Path) -> bool {
-    path.iter().any(is_passed_by)
-}
-
 /// What identifies an object in a Velero backup: its path without the API version, which the backup repeats it under
 /// (`resources/RESOURCE.GROUP[/VERSION[-preferredversion]]/(cluster|namespaces/NAMESPACE)/NAME.json`).
 /// Clusters up to 1.15 served each policy in two groups, so the group of policies does not count.
@@ -238,20 +340,17 @@ fn velero_key(path: &str) -> Option<String> {
 }
 
 /// The text of a file: UTF-8, or UTF-16 with a byte order mark as PowerShell writes it.
-fn decode(bytes: Vec<u8>) -> Result<String, String> {
+fn decode(bytes: Vec<u8>) -> Result<String, Message> {
     let wide = |unit: fn([u8; 2]) -> u16| {
         let (pairs, rest) = bytes.as_chunks();
         let text: Result<String, _> = char::decode_utf16(pairs.iter().copied().map(unit)).collect();
-        text.ok().filter(|_| rest.is_empty()).ok_or_else(|| "not valid UTF-16; save it as UTF-8".to_owned())
+        text.ok().filter(|_| rest.is_empty()).ok_or_else(messages::not_utf16)
     };
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
         [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
-        _ => String::from_utf8(bytes).map_err(|error| {
-            format!(
-                "neither text in UTF-8 nor an archive (byte {}); give a manifest",
-                error.utf8_error().valid_up_to() + 1
-            )
-        }),
+        _ => {
+            String::from_utf8(bytes).map_err(|error| messages::not_text(error.utf8_error().valid_up_to() + 1))
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What people give that is no policy, or is one with a character that only looks right: what it is, and the cure.
 
-use super::node::{Data, Mark, Node};
 use super::template::lines;
-use crate::problem::quote;
+use crate::messages::read as messages;
+use crate::problem::{Message, quote};
+use crate::yaml::{Data, Mark, Node};
 
 /// The word without which a text holds no policy.
 pub(super) const WORD: &str = "PodSecurityPolicy";
@@ -38,7 +39,7 @@ const LOOKS: [Look; 12] = [
 ];
 
 /// The first such character of each line outside of comments, and what to do about it; in the order of the lines.
-pub(super) fn odd_characters(text: &str) -> Vec<(Mark, String)> {
+pub(super) fn odd_characters(text: &str) -> Vec<(Mark, Message)> {
     /// More are not worth showing.
     const MOST: usize = 1000;
     if text.is_ascii() {
@@ -50,8 +51,8 @@ pub(super) fn odd_characters(text: &str) -> Vec<(Mark, String)> {
             content.chars().zip(1..).find(|(letter, _)| LOOKS.iter().any(|look| look.letter == *letter))?;
         let look = LOOKS.iter().find(|look| look.letter == letter)?;
         let Look { name, plain, .. } = look;
-        let message = format!("{name} (U+{:04X}) stands here; replace it by {plain}", u32::from(letter));
-        Some((Mark { line, column }, message))
+        let code = format!("{:04X}", u32::from(letter));
+        Some((Mark { line, column }, messages::odd_character(name, code, plain)))
     };
     lines(text)
         .filter(|(_, content)| !content.trim_start().starts_with('#'))
@@ -61,21 +62,18 @@ pub(super) fn odd_characters(text: &str) -> Vec<(Mark, String)> {
 }
 
 /// Why a text that kubectl printed holds no objects.
-pub(super) fn kubectl(text: &str) -> Option<&'static str> {
+pub(super) fn kubectl(text: &str) -> Option<Message> {
     let first = text.lines().next().unwrap_or_default();
     let gone = |word: &str| first.contains(word);
     if first.starts_with("error: the server doesn't have a resource type") || gone("no matches for kind") {
-        Some(
-            "this is kubectl's error: from Kubernetes 1.25 on a cluster has no PodSecurityPolicies; take them from Git, \
-             from a backup, or from Helm's records: psp2falco scan --helm-releases",
-        )
+        Some(messages::kubectl_without_policies())
     } else if ["error: ", "Error from server", "Unable to connect to the server", "No resources found"]
         .iter()
         .any(|start| first.starts_with(start))
     {
-        Some("this is what kubectl says when it has no objects; run it alone and see what it lacks")
+        Some(messages::kubectl_without_objects())
     } else if first.starts_with("NAME ") && ["PRIV ", "DATA ", "READY "].iter().any(|word| gone(word)) {
-        Some("this is kubectl's table, which leaves out most; add -o yaml to the kubectl command")
+        Some(messages::kubectl_table())
     } else {
         None
     }
@@ -89,19 +87,10 @@ pub(super) fn packed(node: &Node<'_>) -> Vec<(Mark, String)> {
 }
 
 /// How to get at a policy that a ConfigMap holds as text.
-pub(super) fn unpack(key: &str, name: &str, file: &str) -> String {
-    let key_path = key.replace('.', "\\.");
+pub(super) fn unpack(key: &str, name: &str, file: &str) -> Message {
     let name = if name.is_empty() { "NAME" } else { name };
-    if file == "stdin" {
-        return format!(
-            "holds a PodSecurityPolicy as text, which is not read; convert it: kubectl get configmap {name} -o \
-             jsonpath='{{.data.{key_path}}}' | psp2falco convert -"
-        );
+    match file {
+        "stdin" => messages::packed_in_pipe(name, key.replace('.', "\\.")),
+        _ => messages::packed(quote(name), quote(key), file),
     }
-    format!(
-        "holds a PodSecurityPolicy as text, which is not read; convert it: yq 'select(.metadata.name == {}) | .data[{}]' \
-         {file} | psp2falco convert -",
-        quote(name),
-        quote(key),
-    )
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::node::{Data, Mark, Node};
-use crate::problem::printable;
+use crate::messages::read as messages;
+use crate::problem::{Message, printable};
+use crate::yaml::{Data, Mark, Node};
 
 /// The tool that a template is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +80,8 @@ impl Template {
     }
 
     /// What is said of a file that was named and is a template.
-    pub(crate) fn hint(self, file: &str, chart: Option<&Path>) -> String {
-        format!("this is an unrendered {}; render it: {}", self.name(), self.cure(file, chart))
+    pub(crate) fn hint(self, file: &str, chart: Option<&Path>) -> Message {
+        messages::template(self.name(), self.cure(file, chart))
     }
 
     /// The text's template, and where it shows. `error` is the line that is no YAML.

@@ -2,7 +2,7 @@
 //!
 //! | cloud | export | event |
 //! | --- | --- | --- |
-//! | GKE | Cloud Logging entries, as `gcloud logging read --format=json` and sinks write them | made anew of `protoPayload`, as the plugin k8saudit-gke does it |
+//! | GKE | Cloud Logging entries, as `gcloud logging read --format=json` and sinks write them | built from `protoPayload`, as the plugin k8saudit-gke does it |
 //! | EKS | CloudWatch: `aws logs filter-log-events`, subscriptions, and lines that start with a time | the text of `message` |
 //! | AKS | Azure Monitor and Event Hub: `records`, or one record a line | the text of `properties.log` |
 

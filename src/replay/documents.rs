@@ -1,7 +1,11 @@
 //! JSON over several lines, as tools print it, cut into documents: what stands alone, or is an element of an
 //! outermost array.
 
-use super::input::MAX_LINE;
+use crate::messages::replay as messages;
+use crate::problem::Message;
+
+/// The longest line, or JSON document over several lines, that is read, in bytes.
+pub const MAX_LINE: usize = 64 << 20;
 
 /// Whether a log that starts with this line holds JSON over several lines.
 pub(super) fn spans_lines(first: &[u8]) -> bool {
@@ -12,7 +16,7 @@ pub(super) fn spans_lines(first: &[u8]) -> bool {
 /// A document, or why there is none.
 pub(super) struct Found {
     pub(super) line: usize,
-    pub(super) document: Result<Vec<u8>, String>,
+    pub(super) document: Result<Vec<u8>, Message>,
 }
 
 /// Cuts JSON into documents.
@@ -68,11 +72,11 @@ impl Documents {
     }
 
     /// What is wrong at the end of the text, and where.
-    pub(super) fn end(self) -> Option<(usize, &'static str)> {
+    pub(super) fn end(self) -> Option<(usize, Message)> {
         if self.depth > 0 {
-            return Some((self.start, "the JSON that starts here breaks off"));
+            return Some((self.start, messages::json_breaks_off()));
         }
-        self.in_array.then_some((self.line, "the array breaks off"))
+        self.in_array.then(|| (self.line, messages::array_breaks_off()))
     }
 
     fn between(&mut self, byte: u8) -> Option<Found> {
@@ -88,7 +92,7 @@ impl Documents {
             _ if self.stray == self.line => {}
             _ => {
                 self.stray = self.line;
-                return Some(Found { line: self.line, document: Err("no JSON object or array".into()) });
+                return Some(Found { line: self.line, document: Err(messages::no_json()) });
             }
         }
         None
@@ -118,7 +122,7 @@ impl Documents {
             return None;
         }
         let text = std::mem::take(&mut self.text);
-        let too_long = || format!("longer than {} MiB", MAX_LINE >> 20);
+        let too_long = || messages::too_long(MAX_LINE >> 20);
         let document = if std::mem::take(&mut self.skipping) { Err(too_long()) } else { Ok(text) };
         Some(Found { line: self.start, document })
     }
@@ -134,8 +138,11 @@ mod tests {
         let pieces = text.as_bytes().chunks(size);
         let found: Vec<Found> = pieces.flat_map(|piece| documents.feed(piece)).collect();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let mut all: Vec<_> = found.into_iter().map(|f| (f.line, f.document.map(text))).collect();
-        all.extend(documents.end().map(|(line, message)| (line, Err(message.to_owned()))));
+        let mut all: Vec<_> = found
+            .into_iter()
+            .map(|f| (f.line, f.document.map(text).map_err(|message| message.to_string())))
+            .collect();
+        all.extend(documents.end().map(|(line, message)| (line, Err(message.to_string()))));
         all
     }
 

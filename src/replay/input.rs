@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
-use super::documents::{self, Documents};
-
-/// The longest line, or JSON document over several lines, that is read, in bytes.
-pub const MAX_LINE: usize = 64 << 20;
+use super::documents::{self, Documents, MAX_LINE};
+use crate::messages::replay as messages;
+use crate::problem::Message;
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -34,7 +33,7 @@ impl Log {
         }
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
-            return Err(io::Error::other("this is a folder; name the logs in it, the oldest first"));
+            return Err(io::Error::other(messages::folder()));
         }
         Self::new(&path.display().to_string(), file, progress)
     }
@@ -57,10 +56,7 @@ impl Log {
             (b"BZh", "bzip2", "bzip2"),
         ] {
             if head.starts_with(magic) {
-                let cure = format!(
-                    "compressed with {what}; pipe it in: {tool} -dc {name} | psp2falco replay --audit-log -"
-                );
-                return Err(io::Error::other(cure));
+                return Err(io::Error::other(messages::compressed(what, tool, name)));
             }
         }
         let is_gzip = head.starts_with(b"\x1f\x8b");
@@ -99,7 +95,7 @@ pub struct Trouble {
     /// The line, counted from 1.
     pub line: usize,
     /// What is wrong.
-    pub message: String,
+    pub message: Message,
     /// What of the log it costs.
     pub cost: Cost,
 }
@@ -209,7 +205,7 @@ impl Current {
         Batch { log: self.number, name, first_line, bytes, is_document: false, troubles: Vec::new() }
     }
 
-    fn trouble(&self, line: usize, message: String, cost: Cost) -> Trouble {
+    fn trouble(&self, line: usize, message: Message, cost: Cost) -> Trouble {
         Trouble { log: Arc::clone(&self.log.name), line, message, cost }
     }
 
@@ -289,7 +285,7 @@ impl Current {
         self.rest.clear();
         self.skipping = true;
         let mut batch = self.batch(self.line, Vec::new());
-        let message = format!("longer than {} MiB", MAX_LINE >> 20);
+        let message = messages::too_long(MAX_LINE >> 20);
         batch.troubles.push(self.trouble(self.line, message, Cost::Line));
         batch
     }
@@ -299,7 +295,7 @@ impl Current {
         if let Some(documents) = self.documents.take() {
             let mut batch = self.batch(documents.line(), Vec::new());
             let (line, message) = documents.end()?;
-            batch.troubles.push(self.trouble(line, message.to_owned(), Cost::Line));
+            batch.troubles.push(self.trouble(line, message, Cost::Line));
             return Some(batch);
         }
         let bytes = std::mem::take(&mut self.rest);
@@ -310,8 +306,8 @@ impl Current {
     fn broken(&mut self, error: &io::Error) -> Batch {
         let line = self.documents.as_ref().map_or(self.line, Documents::line);
         let message = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "the compressed log breaks off here".to_owned(),
-            _ => format!("the rest cannot be read: {error}"),
+            io::ErrorKind::UnexpectedEof => messages::compressed_breaks_off(),
+            _ => messages::rest_unreadable(error),
         };
         let mut batch = self.batch(line, Vec::new());
         batch.troubles.push(self.trouble(line, message, Cost::Rest));

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::cloud::{Cloud, unwrapped};
 use super::input::{Batch, Cost, Trouble};
-use super::{Format, MAX_TROUBLES, Matching, Options};
+use super::options::{Format, MAX_TROUBLES, Matching, Options};
+use crate::messages::replay as messages;
+use crate::problem::Message;
 use falco_rules::{ENGINE_EVENT_LIMIT, Evaluator, Event, EventError, Rule, RuleSet};
 
 /// The longest name of a user, pod or namespace that a summary keeps, in characters.
@@ -187,21 +189,17 @@ fn split_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Why a line or an event cannot be judged, with a hint where the cause is likely known.
-fn describe(error: &EventError, text: &[u8]) -> String {
+fn describe(error: &EventError, text: &[u8]) -> Message {
     let is_policy = || memchr::memmem::find(text, b"PodSecurityPolicy").is_some();
     match error {
-        EventError::Json(json) => error_in_json(json, text),
-        EventError::NotAnEvent if is_policy() => {
-            "no audit event but a policy; put policies before --audit-log".to_owned()
+        EventError::Json(json) => {
+            let blanks = text.len() - text.trim_ascii_start().len();
+            messages::broken_json(json.message, json.offset + blanks + 1)
         }
-        EventError::NotAnEvent => "JSON, but no audit event".to_owned(),
-        EventError::NoTimestamp | EventError::BadTimestamp => format!("{error}; Falco drops it too"),
+        EventError::NotAnEvent if is_policy() => messages::policy_in_log(),
+        EventError::NotAnEvent => messages::no_audit_event(),
+        EventError::NoTimestamp | EventError::BadTimestamp => messages::dropped_by_falco(error),
     }
-}
-
-fn error_in_json(error: &falco_rules::JsonError, text: &[u8]) -> String {
-    let blanks = text.len() - text.trim_ascii_start().len();
-    format!("no valid JSON: {} at column {}", error.message, error.offset + blanks + 1)
 }
 
 /// A name as a terminal can show it.

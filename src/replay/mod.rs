@@ -8,6 +8,7 @@ mod cloud;
 mod documents;
 mod input;
 mod judge;
+mod options;
 mod summary;
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,46 +16,16 @@ use std::thread;
 
 use anyhow::Result;
 
-pub use input::{Batch, Batches, Cost, Log, MAX_LINE, Trouble};
+pub use documents::MAX_LINE;
+pub use input::{Batch, Batches, Cost, Log, Trouble};
+pub use options::{Format, MAX_TROUBLES, Matching, Options};
 pub use summary::Summary;
 
 use falco_rules::RuleSet;
 use judge::{Judge, Judged};
 
-/// How many of the lines that cannot be read are shown.
-pub const MAX_TROUBLES: usize = 5;
-
 /// How many pieces of a log wait for each thread that judges.
 const WAITING: usize = 2;
-
-/// Which of the rules that match an event alert, as Falco's option `rule_matching` has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Matching {
-    /// The first of them.
-    First,
-    /// All of them.
-    All,
-}
-
-/// What becomes of alerts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// They are counted.
-    Table,
-    /// They are written out, one JSON object a line.
-    Json,
-}
-
-/// How to replay.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Which matching rules alert.
-    pub matching: Matching,
-    /// What becomes of alerts.
-    pub format: Format,
-    /// How many threads judge events; with 1, nothing else runs either.
-    pub threads: usize,
-}
 
 /// What a replay came to.
 #[derive(Debug, Default)]

@@ -121,7 +121,7 @@ pub(super) fn findings(report: &Report) -> Vec<Finding> {
     };
     for warning in &report.warnings {
         let message = if warning.path.is_empty() {
-            warning.message.clone()
+            warning.message.to_string()
         } else {
             format!("{}: {}", warning.path, warning.message)
         };

@@ -154,7 +154,7 @@ fn details(text: &mut String, policy: &PolicyReport, report: &Report) {
     if let Some(reason) = &policy.unusable {
         let _ = writeln!(text, "\nUnusable: {}. Admission skipped it, so it admitted no pod.", code(reason));
     }
-    let guess = if policy.scope.guess { " (a guess, for want of RBAC)" } else { "" };
+    let guess = if policy.scope.guess { " (a guess, since RBAC is not known)" } else { "" };
     let _ = writeln!(text, "\nScope: {}{guess}", code(&policy.scope.words()));
     if let Some(of) = &policy.may_use {
         may_use(text, of, report.may_use_every_policy.as_ref());

@@ -32,7 +32,7 @@ pub(crate) use escape::visible;
 use fidelity::detection;
 pub use fidelity::{Detection, Fidelity, Tally, audit_detection, best_detection, runtime_detection};
 pub use model::Report;
-pub use output::{Format, Outputs, Target, changes, in_colour, old_text, prepare};
+pub use output::{Format, Outputs, Target, changes, old_text, prepare};
 use passed_over::passed_over;
 pub(crate) use passed_over::{kinds, unread};
 pub use prediction::prediction;
@@ -58,7 +58,9 @@ pub fn summary(inventory: &Inventory, rendered: &Rendered, options: &Options) ->
     if options.access.is_some() {
         let _ = write!(text, "\nscope: {}; --no-rbac turns it off", rbac.sources());
     } else {
-        text.push_str("\nscope: every pod, for want of RBAC; narrow it with --namespace or an override");
+        text.push_str(
+            "\nscope: every pod, since RBAC is not known; narrow it with --namespace or an override",
+        );
     }
     for line in rbac.lines() {
         let _ = write!(text, "\n  {}", printable(&line));

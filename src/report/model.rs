@@ -146,12 +146,12 @@ impl From<&render::Plugin> for Plugin {
     }
 }
 
-/// What would alert of the pods in the input, were they made anew, and of those that workloads are to make.
+/// What would alert of the pods in the input, if they were made again, and of those that workloads are to make.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WouldAlert {
     /// How many workloads there are: those that the pods belong to, and those judged by their templates.
     pub workloads: usize,
-    /// How many workloads are judged by their templates, for want of pods.
+    /// How many workloads are judged by their templates, since the input has no pods of theirs.
     pub templates: usize,
     /// How many pods there are.
     pub pods: usize,
@@ -179,7 +179,7 @@ impl WouldAlert {
             return "judged by their templates, since no pods are in the input".to_owned();
         }
         let mut detail =
-            format!("{} of {}, were they made anew", self.alerting_pods, counted(self.pods, "pod"));
+            format!("{} of {}, if they were made again", self.alerting_pods, counted(self.pods, "pod"));
         if self.templates > 0 {
             let workloads = counted(self.templates, "workload");
             let _ = write!(detail, "; {workloads} judged by template alone");
@@ -381,7 +381,7 @@ pub struct Scope {
     pub exclude_namespaces: Vec<String>,
     /// Only those with one of these images; empty: with any.
     pub images: Vec<String>,
-    /// Is it a guess, for want of RBAC?
+    /// Is it a guess, since RBAC is not known?
     pub guess: bool,
 }
 
@@ -574,7 +574,7 @@ impl Report {
             rbac: Rbac::new(inventory, options.access.as_ref()),
             conditions: conditions.collect(),
             passed_over: passed_over(inventory, options),
-            warnings: inventory.warnings.clone(),
+            warnings: inventory.warnings.iter().cloned().map(Problem::without_source).collect(),
             changes,
         }
     }

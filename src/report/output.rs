@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::Result;
 use clap::ValueEnum as _;
 
 use super::diff::{Diff, Tuning, compare, unified};
 use super::{Report, github, html, markdown, sarif, text};
-use crate::cli::{Colour, Reporting};
-use crate::console::Console;
+use crate::cli::Reporting;
+use crate::console::{Console, in_colour};
+use crate::messages::commands as messages;
 use crate::predict::Prediction;
+use crate::problem::Problem;
 use crate::read::{Inventory, unreadable};
 use crate::render::{Options, Rendered};
 use crate::write;
@@ -116,9 +118,7 @@ pub fn prepare<'a>(
     let reporting = outputs.reporting;
     if outputs.rules_are_printed() && (reporting.diff || !reporting.tuning.is_empty()) {
         let option = if reporting.diff { "--diff" } else { "--tuning" };
-        bail!(
-            "{option}: compares with a file of rules, and the rules go to standard output; name the file with -o"
-        );
+        return Err(Problem::of_file(option, messages::compares_with_no_file()).into());
     }
     let replaces = outputs.files.iter().any(|(_, old)| old.is_some()) || !reporting.tuning.is_empty();
     let old = outputs.files.iter().map(|(_, old)| *old);
@@ -126,7 +126,7 @@ pub fn prepare<'a>(
     let mut reports = Vec::new();
     if !reporting.report.is_empty() {
         if reporting.report_file.is_some() && reporting.report.len() > 1 {
-            bail!("--report-file: takes one report; give one --report, or leave the file out");
+            return Err(Problem::of_file("--report-file", messages::several_reports_in_one_file()).into());
         }
         // without --diff a report shows the rules alone, so that the same policies give the same bytes
         let changes = diff.clone().filter(|_| reporting.diff);
@@ -156,18 +156,15 @@ fn target(format: Format, outputs: &Outputs<'_>) -> Result<Target> {
     match (&outputs.reporting.report_file, outputs.folder(), format.file_name()) {
         (Some(file), _, _) if file.as_os_str() == "-" => {
             if outputs.rules_are_printed() {
-                bail!("--report-file -: the rules go to standard output; send them elsewhere with -o");
+                return Err(Problem::of_file("--report-file -", messages::report_among_rules()).into());
             }
             Ok(Target::Stdout)
         }
         (Some(file), _, _) => Ok(Target::File(file.clone())),
         (None, Some(folder), Some(name)) => Ok(Target::File(folder.join(name))),
         _ if matches!(format, Format::Text | Format::Github) => Ok(Target::Messages),
-        _ => bail!(
-            "--report {}: would stand among the messages; write the rules into a folder with -o, or name a file \
-             with --report-file",
-            format.name()
-        ),
+        _ => Err(Problem::of_file(&format!("--report {}", format.name()), messages::report_among_messages())
+            .into()),
     }
 }
 
@@ -184,7 +181,7 @@ pub fn changes<'a>(
     let mut texts = Vec::new();
     for path in tuning {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| anyhow!("{name}: {}", unreadable(&error)))?;
+        let text = fs::read_to_string(path).map_err(|error| Problem::of_file(&name, unreadable(&error)))?;
         texts.push((name, text));
     }
     let tuning: Vec<Tuning<'_>> = texts.iter().map(|(name, text)| Tuning { name, text }).collect();
@@ -222,14 +219,5 @@ fn tell(diff: &Diff, rendered: &[Rendered], outputs: &Outputs<'_>, console: &mut
             let name = path.display().to_string();
             console.say(unified(old, &rendered.text, &name, colour));
         }
-    }
-}
-
-/// Colour: as the user says, else on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
-pub fn in_colour(colour: Colour, terminal: bool) -> bool {
-    match colour {
-        Colour::Always => true,
-        Colour::Never => false,
-        Colour::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     }
 }

@@ -14,7 +14,7 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>
     if prediction.pods > 0 {
         let alerting: usize = prediction.findings.values().map(|f| f.pods).sum();
         let pods = counted(prediction.pods, "pod");
-        let _ = write!(text, ", were their pods made anew: {alerting} of {pods}");
+        let _ = write!(text, ", if their pods were made again: {alerting} of {pods}");
         if prediction.templates > 0 {
             let workloads = counted(prediction.templates, "workload");
             let _ = write!(text, "; {workloads} known by template alone");

@@ -30,7 +30,7 @@ pub struct Rbac {
     pub granting: usize,
     /// What is left open.
     pub remarks: Vec<String>,
-    /// Which policies alert on pods that others admit, for want of RBAC.
+    /// Which policies alert on pods that others admit, since RBAC is not known.
     pub overlaps: Vec<Overlap>,
     /// The command that brings the RBAC, where that would end the overlaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ impl Rbac {
         overlaps.sort_by_key(|overlap| std::cmp::Reverse((overlap.admitted_by.len(), overlap.fields.len())));
         lines.extend(overlaps.iter().take(MOST_LINES).map(|overlap| overlap.line()));
         if let Some(more) = overlaps.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
-            lines.push(format!("{} more likewise", counted(more, "policy")));
+            lines.push(format!("and {} do the same", counted(more, "more policy")));
         }
         lines.extend(
             self.command.as_ref().map(|command| format!("who may use which policy settles it: {command}")),
@@ -160,7 +160,7 @@ fn remarks(policies: &[&Policy], access: &Access) -> Vec<String> {
                     "pods of those who certainly may use each"
                 },
             ),
-            judged(&alone, "every pod, for want of a binding"),
+            judged(&alone, "every pod, since no binding grants it"),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         remarks.push(format!("who else may use a policy is not known: {}", parts.join("; ")));
@@ -283,6 +283,6 @@ mod tests {
             lines[0],
             "p1 alerts on every pod that 20 policies admit and p1 refuses or corrects (1 field)"
         );
-        assert_eq!(lines[MOST_LINES], "15 policies more likewise");
+        assert_eq!(lines[MOST_LINES], "and 15 more policies do the same");
     }
 }

@@ -101,7 +101,7 @@ fn policy(text: &mut String, policy: &PolicyReport) {
         let _ =
             writeln!(text, "  unusable: {}; admission skipped it, so it admitted no pod", visible(reason));
     }
-    let guess = if policy.scope.guess { " (a guess, for want of RBAC)" } else { "" };
+    let guess = if policy.scope.guess { " (a guess, since RBAC is not known)" } else { "" };
     line(text, "scope", &format!("{}{guess}", visible(&policy.scope.words())));
     for (what, lost) in [("no longer prevented", Lost::Prevented), ("no longer corrected", Lost::Corrected)] {
         let fields: Vec<&str> =

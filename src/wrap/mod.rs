@@ -1,23 +1,20 @@
-//! Rules files in the clothes of those who carry them to Falco: a ConfigMap, values of the Helm chart, the
-//! operator's Rulesfile.
+//! Rules files inside what brings them to Falco: a ConfigMap, values of the Helm chart, the operator's Rulesfile.
 //!
 //! The payload of a wrapper, unwrapped, is the rules file byte for byte. The one exception is a Rulesfile that holds
 //! its rules inline: there they are an object, whose values are those of the file.
-
-pub(crate) mod emit;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use crate::problem::quote;
+use crate::messages;
+use crate::problem::{Message, Problem, quote};
 use crate::psp::validity;
-use crate::read::documents;
-use emit::{emit, fits_block};
+use crate::yaml::{Documents, fits_block, write};
 use falco_rules::file::yaml;
 
 /// What a rules file is put into.
@@ -91,7 +88,7 @@ const OPERATOR_KEY: &str = "rules.yaml";
 /// Names and labels that the API server refuses, and rules that are too large for the object or that its reader would
 /// not get as they are.
 pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> Result<Cow<'t, str>> {
-    object.check().map_err(|(option, message)| anyhow!("{option}: {message}"))?;
+    object.check().map_err(|(option, message)| Problem::of_file(option, message))?;
     let mut out = String::new();
     match format {
         Format::Rules => return Ok(text.into()),
@@ -101,14 +98,11 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
                 out.push_str(PLUGIN_NOTES);
             }
             note_size(object.size(text), &mut out);
-            emit(&object.config_map(file, file, text)?, 0, &mut out);
+            write(&object.config_map(file, file, text)?, 0, &mut out);
         }
         Format::HelmValues => {
             if !fits_block(text) {
-                bail!(
-                    "{file}: the template of the Falco chart cannot carry control characters, leading blanks, or \
-                     U+2028; remove them from the policies or templates, or use --format configmap"
-                );
+                return Err(Problem::of_file(file, messages::commands::unfit_for_helm()).into());
             }
             config_map_size(file, object.size(text))?;
             out.push_str(&heading("Values for the Helm chart of Falco"));
@@ -118,7 +112,7 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
             } else {
                 out.push_str(HELM_NOTES);
             }
-            emit(&json!({ "customRules": object.data(file, text) }), 0, &mut out);
+            write(&json!({ "customRules": object.data(file, text) }), 0, &mut out);
         }
         Format::Rulesfile => {
             out.push_str(&heading("Rules for the operator of Falco"));
@@ -131,7 +125,7 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
                 if n > 0 {
                     out.push_str("---\n");
                 }
-                emit(value, 0, &mut out);
+                write(value, 0, &mut out);
             }
         }
     }
@@ -143,12 +137,12 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
 /// # Errors
 /// As [`wrap`]; and formats that are no objects.
 pub fn objects(format: Format, file: &str, text: &str, object: &Object) -> Result<Vec<Value>> {
-    object.check().map_err(|(option, message)| anyhow!("{option}: {message}"))?;
+    object.check().map_err(|(option, message)| Problem::of_file(option, message))?;
     match format {
         Format::ConfigMap => Ok(vec![object.config_map(file, file, text)?]),
         Format::Rulesfile => object.rulesfile(file, text),
         Format::Rules | Format::HelmValues => {
-            bail!("{file}: this format has no objects; use configmap or rulesfile")
+            Err(Problem::of_file(file, messages::commands::no_objects()).into())
         }
     }
 }
@@ -158,7 +152,8 @@ pub fn payload(format: Format, file: &str, text: String) -> Option<String> {
     if format == Format::Rules {
         return Some(text);
     }
-    let values: Vec<Value> = documents(&text).map_while(Result::ok).map(|node| node.to_value()).collect();
+    let values: Vec<Value> =
+        Documents::new(&text).map_while(Result::ok).map(|node| node.to_value()).collect();
     let at = |value: &Value, map: &str, key: &str| Some(value.get(map)?.get(key)?.as_str()?.to_owned());
     values.iter().find_map(|value| match format {
         Format::Rules => None,
@@ -179,19 +174,16 @@ impl Object {
     ///
     /// # Errors
     /// The option of the command line, and what it must be.
-    pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let wrong = |option, message| Err((option, message));
-        if let Some(name) = self.name.as_deref().filter(|name| !is_dns_name(name, 253, true)) {
-            let message = "is not a name of an object; use lower-case letters, digits, \"-\" and \".\"";
-            return wrong("--object-name", format!("{} {message}", quote(name)));
+    pub fn check(&self) -> Result<(), (&'static str, Message)> {
+        if let Some(name) = self.name.as_deref().filter(|name| !validity::is_subdomain(name)) {
+            return Err(("--object-name", messages::config::no_object_name(quote(name))));
         }
-        if let Some(name) = self.namespace.as_deref().filter(|name| !is_dns_name(name, 63, false)) {
-            let message = "is not a name of a namespace; use lower-case letters, digits and \"-\"";
-            return wrong("--object-namespace", format!("{} {message}", quote(name)));
+        if let Some(name) = self.namespace.as_deref().filter(|name| !validity::is_dns_label(name)) {
+            return Err(("--object-namespace", messages::config::no_namespace_name(quote(name))));
         }
         for (key, value) in &self.labels {
             if let Some(message) = validity::qualified_name(key).or_else(|| validity::label_value(value)) {
-                return wrong("--object-label", message);
+                return Err(("--object-label", message));
             }
         }
         Ok(())
@@ -265,16 +257,15 @@ impl Object {
             return Ok(vec![self.config_map(file, OPERATOR_KEY, text)?, reference]);
         }
         if self.bundle.is_some() {
-            bail!(
-                "--rulesfile-inline: leaves no room for {BUNDLE}, which the plugin reads; leave it out, or leave out --plugin"
+            return Err(
+                Problem::of_file("--rulesfile-inline", messages::commands::bundle_inline(BUNDLE)).into()
             );
         }
         let rules = inline(file, text)?;
         let size = rules.to_string().len();
         if size > MOST_IN_REQUEST {
-            bail!(
-                "{file}: {size} bytes of rules are more than one object holds in etcd ({MOST_IN_REQUEST}); convert \
-                 the policies in several runs"
+            return Err(
+                Problem::of_file(file, messages::commands::too_large_inline(size, MOST_IN_REQUEST)).into()
             );
         }
         Ok(vec![object(json!({ "inlineRules": rules }))])
@@ -285,7 +276,7 @@ impl Object {
 /// number.
 fn inline(file: &str, text: &str) -> Result<Value> {
     let documents = yaml::documents(text)
-        .map_err(|e| anyhow::anyhow!("{file}:{}:{}: {}", e.place.line, e.place.column, e.message))?;
+        .map_err(|e| Error::msg(format!("{file}:{}:{}: {}", e.place.line, e.place.column, e.message)))?;
     Ok(documents
         .iter()
         .filter_map(|document| document.sequence())
@@ -308,10 +299,11 @@ fn value(node: &yaml::Node) -> Value {
 
 fn config_map_size(file: &str, size: usize) -> Result<()> {
     if size > MOST_IN_CONFIG_MAP {
-        bail!(
-            "{file}: {size} bytes of rules are more than a ConfigMap holds ({MOST_IN_CONFIG_MAP}); convert the policies \
-             in several runs, or use --format rules and a volume"
-        );
+        return Err(Problem::of_file(
+            file,
+            messages::commands::too_large_for_config_map(size, MOST_IN_CONFIG_MAP),
+        )
+        .into());
     }
     Ok(())
 }
@@ -399,17 +391,6 @@ const OPERATOR_NOTES: &str = "\
 # The same Falco needs a Plugin k8saudit and a Plugin json (artifact.falcosecurity.dev/v1alpha1), and a Config with
 # `rule_matching: all`.
 ";
-
-/// A subdomain of RFC 1123 (`dots`), or a label.
-fn is_dns_name(name: &str, longest: usize, dots: bool) -> bool {
-    let label = |label: &str| {
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        edge(label.chars().next())
-            && edge(label.chars().next_back())
-            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    name.len() <= longest && if dots { name.split('.').all(label) } else { label(name) }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::read::node::Node;
 use crate::write::MARK;
+use crate::yaml::Node;
 
 const FILE: &str = "psp_audit_rules.yaml";
 
@@ -37,7 +37,7 @@ fn named() -> Object {
 /// The documents of a YAML text, by serde and by the reader of this crate, which must agree.
 fn documents(text: &str) -> Vec<Value> {
     let ours: Vec<Value> =
-        crate::read::documents(text).map(|d| d.map(|node: Node<'_>| node.to_value()).unwrap()).collect();
+        crate::yaml::Documents::new(text).map(|d| d.map(|node: Node<'_>| node.to_value()).unwrap()).collect();
     let serde: Vec<Value> = serde_yaml::from_multiple(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     assert_eq!(ours, serde, "{text}");
     ours

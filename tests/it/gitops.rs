@@ -387,10 +387,10 @@ const WRONG: [(&str, &str); 28] = [
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b}\noptions: {tuning: t.yaml}\n",
-        "c.yaml:4:19: options.tuning: must be a list, not the string \"t.yaml\"",
+        "c.yaml:4:19: options.tuning: expected a list, found the string \"t.yaml\"; write it as a list",
     ),
     ("", "c.yaml: is empty"),
-    ("[]", "c.yaml:1:1: must be a mapping, not a list"),
+    ("[]", "c.yaml:1:1: expected a mapping, found a list"),
     ("version: 1\n", "c.yaml:1:1: sources: missing"),
     ("sources: [a]\noutputs: {rules: b}\n", "c.yaml:1:1: version: missing; set it to 1"),
     ("version: 1\nsources: [a]\noutputs: {}\n", "c.yaml:3:10: outputs.rules: missing"),
@@ -401,35 +401,35 @@ const WRONG: [(&str, &str); 28] = [
     ),
     (
         "version: 1\nsources: a\noutputs: {rules: b}\n",
-        "c.yaml:2:10: sources: must be a list, not the string \"a\"",
+        "c.yaml:2:10: sources: expected a list, found the string \"a\"",
     ),
     ("version: 1\nsources: []\noutputs: {rules: b}\n", "c.yaml:2:10: sources: must not be empty"),
     (
         "version: 1\nsources: [1]\noutputs: {rules: b}\n",
-        "c.yaml:2:11: sources[0]: must be a string, not the number 1; put it in quotes",
+        "c.yaml:2:11: sources[0]: expected a string, found the number 1; put it in quotes",
     ),
     ("version: 1\nsources: [/a]\noutputs: {rules: b}\n", "c.yaml:2:11: sources[0]: must be relative"),
     ("version: 1\nsources: [-]\noutputs: {rules: b}\n", "c.yaml:2:11: "),
     ("version: 1\nsources: ['-']\noutputs: {rules: b}\n", "c.yaml:2:11: sources[0]: must be relative"),
     (
         "version: 1\nsource: [a]\nsources: [a]\noutputs: {rules: b}\n",
-        "c.yaml:2:1: source: unknown key \"source\"; did you mean sources?",
+        "c.yaml:2:1: source: unknown field \"source\"; did you mean sources?",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b, fromat: rules}\n",
-        "c.yaml:3:21: outputs.fromat: unknown key \"fromat\"; did you mean format?",
+        "c.yaml:3:21: outputs.fromat: unknown field \"fromat\"; did you mean format?",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b, strict: true}\n",
-        "c.yaml:3:21: outputs.strict: unknown key \"strict\"; it belongs into `options`",
+        "c.yaml:3:21: outputs.strict: unknown field \"strict\"; it belongs under options",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b}\nremovePolicies: true\n",
-        "c.yaml:4:1: removePolicies: unknown key \"removePolicies\"; only a KRM function has it",
+        "c.yaml:4:1: removePolicies: unknown field \"removePolicies\"; only a KRM function has it",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b, format: configmpa}\n",
-        "c.yaml:3:29: outputs.format: must be rules or configmap or helm-values or rulesfile, not the string \"configmpa\"; did you mean configmap?",
+        "c.yaml:3:29: outputs.format: unknown value \"configmpa\"; did you mean configmap? use one of rules, configmap, helm-values, rulesfile",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b, name: A_b}\n",
@@ -441,7 +441,7 @@ const WRONG: [(&str, &str); 28] = [
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b, labels: {a: 1}}\n",
-        "c.yaml:3:33: outputs.labels.a: must be a string",
+        "c.yaml:3:33: outputs.labels[a]: expected a string",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b}\noptions: {maxVolumes: 0}\n",
@@ -449,17 +449,17 @@ const WRONG: [(&str, &str); 28] = [
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b}\noptions: {strict: 'no'}\n",
-        "c.yaml:4:19: options.strict: must be true or false, not the string \"no\"",
+        "c.yaml:4:19: options.strict: expected true or false, found the string \"no\"",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b}\nfailOn: [unuseable]\n",
-        "c.yaml:4:10: failOn[0]: must be undetectable or approximate or unusable or warning, not the string \"unuseable\"; did you mean unusable?",
+        "c.yaml:4:10: failOn[0]: unknown value \"unuseable\"; did you mean unusable? use one of undetectable, approximate, unusable, warning",
     ),
     (
         "version: 1\nsources: [a]\noutputs: {rules: b}\nscope: {namespaces: ['']}\n",
         "c.yaml:4:22: scope.namespaces[0]: must not be empty",
     ),
-    ("version: 1\nsources: [a]\noutputs: null\n", "c.yaml:3:10: outputs: must be a mapping, not nothing"),
+    ("version: 1\nsources: [a]\noutputs: null\n", "c.yaml:3:10: outputs: must not be empty"),
 ];
 
 #[test]
@@ -484,10 +484,7 @@ fn the_schema_takes_what_the_parser_takes() {
 #[test]
 fn keys_that_stand_twice_and_documents_that_follow_are_refused() {
     for (text, message) in [
-        (
-            format!("{CONFIG}version: 1\n"),
-            "c.yaml:4:1: version: stands here a second time; remove one of the two",
-        ),
+        (format!("{CONFIG}version: 1\n"), "c.yaml:4:1: version: stands in line 1 too; remove one of the two"),
         (format!("{CONFIG}---\nversion: 1\n"), "c.yaml:5:1: a second document; leave one"),
         ("version: {{ .Values.x }}\nsources: [\n".to_owned(), "c.yaml:"),
     ] {
@@ -499,7 +496,7 @@ fn keys_that_stand_twice_and_documents_that_follow_are_refused() {
     let errors = run(temp.path(), &["generate"], "").failed(2).err;
     assert_eq!(errors.lines().count(), 3, "{errors}");
     assert!(
-        errors.contains("psp2falco.yaml:3:1: outptus: unknown key \"outptus\"; did you mean outputs?\n"),
+        errors.contains("psp2falco.yaml:3:1: outptus: unknown field \"outptus\"; did you mean outputs?\n"),
         "{errors}"
     );
 }
@@ -706,7 +703,7 @@ fn the_krm_function_says_what_is_wrong_in_results() {
     let config = results(&resource_list(&FUNCTION.replace("namespace:", "namespaces:")));
     assert_eq!(
         config[0]["message"],
-        "functionConfig.spec.outputs.namespaces: unknown key \"namespaces\"; did you mean namespace?"
+        "functionConfig.spec.outputs.namespaces: unknown field \"namespaces\"; did you mean namespace?"
     );
     let config = results(&resource_list(&FUNCTION.replace("name: rules, ", "rules: x, ")));
     assert!(config[0]["message"].as_str().unwrap().ends_with("a KRM function reads no files"), "{config:?}");

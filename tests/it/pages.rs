@@ -275,9 +275,9 @@ fn limits() -> String {
     row("one text", format!("{} MiB", read::MAX_TEXT >> 20));
     row("what an archive unpacks to", format!("{} GiB", read::MAX_ARCHIVE >> 30));
     row("files in an archive", read::MAX_MEMBERS.to_string());
-    row("values in one document", read::MAX_NODES.to_string());
-    row("values that anchors and aliases repeat in one document", read::MAX_COPIED.to_string());
-    row("broken documents after which a text is read on", read::MAX_BROKEN.to_string());
+    row("values in one document", psp2falco::yaml::MAX_NODES.to_string());
+    row("values that anchors and aliases repeat in one document", psp2falco::yaml::MAX_COPIED.to_string());
+    row("broken documents after which a text is read on", psp2falco::yaml::MAX_BROKEN.to_string());
     row("problems and warnings shown", read::MAX_PROBLEMS.to_string());
     row("policies", read::MAX_POLICIES.to_string());
     row("values of one policy", read::MAX_POLICY.to_string());

@@ -97,7 +97,10 @@ fn accepts_and_refuses_as_the_api_server_did() {
             let problems = strict.unwrap_err();
             assert_eq!(problems.len(), 1);
             assert_eq!(problems[0].path, "spec.privilegedd");
-            assert_eq!(problems[0].message, "unknown field \"privilegedd\"; did you mean privileged?");
+            assert_eq!(
+                problems[0].message.to_string(),
+                "unknown field \"privilegedd\"; did you mean privileged?"
+            );
             continue;
         }
         assert_eq!(strict.is_ok(), case.accepted, "{}: {strict:?}", case.name);
@@ -109,6 +112,7 @@ fn accepts_and_refuses_as_the_api_server_did() {
             assert!(
                 problem
                     .message
+                    .to_string()
                     .starts_with(|first: char| !first.is_uppercase() || first == 'M' || first == 'R')
             );
         }
@@ -153,7 +157,7 @@ fn warns_of_what_was_accepted_and_useless() {
         assert_eq!(reason.is_some(), unusable.is_some(), "{}: {reason:?}", case.name);
         if unusable.is_some() {
             assert!(
-                inventory.warnings[0].message.contains("skipped it, so it admitted no pod"),
+                inventory.warnings[0].message.to_string().contains("skipped it, so it admitted no pod"),
                 "{}",
                 case.name
             );

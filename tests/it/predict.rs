@@ -78,7 +78,7 @@ fn ordered(pod: &Value) -> Value {
     json!({"kind": "Pod", "apiVersion": "v1", "metadata": pod["metadata"], "spec": sorted(&spec, &SPEC)})
 }
 
-/// The event of a pod made anew by whoever makes such pods.
+/// The event of a pod made again by whoever makes such pods.
 fn event(pod: &Value) -> String {
     let kind = pod.pointer("/metadata/ownerReferences/0/kind").and_then(Value::as_str).unwrap_or_default();
     let controller = match kind {
@@ -201,7 +201,7 @@ fn exceptions_are_written_once() {
     let (code, told) = run(temp.path(), &args);
     assert_eq!(code, Some(0), "{told}");
     assert!(
-        told.contains(" would alert, were their pods made anew: ") && told.contains("wrote today.yaml"),
+        told.contains(" would alert, if their pods were made again: ") && told.contains("wrote today.yaml"),
         "{told}"
     );
     let first = fs::read_to_string(temp.path().join("today.yaml")).unwrap();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use psp_admission::Field;
 use psp_admission::policy::SPEC_FIELDS;
 use psp_admission::policy::{
     HostPath, IdRule, IdStrategy, Policy, Range, RuntimeClass, SeLinux, SeLinuxOptions, Spec,
@@ -16,6 +17,8 @@ use psp2falco::problem::Problem;
 use psp2falco::psp::validity;
 use psp2falco::read::{Inventory, Options, Source, read, read_text};
 use tempfile::TempDir;
+
+use crate::snapshot::root;
 
 /// A template's hint.
 const RENDER: &str = "this is an unrendered Helm template; render it: helm template CHART --kube-version 1.24 --api-versions \
@@ -1164,7 +1167,24 @@ fn reads_real_manifests_or_says_what_is_wrong_with_them() {
     assert!(policies * 2 > files, "only {policies} policies in {files} files");
     // as one folder there is nothing wrong but that projects define a name in several ways
     if let Err(problems) = read_paths(&[Path::new(&folder)]) {
-        let conflict = |problem: &Problem| problem.message.contains(" too, with other ");
+        let conflict = |problem: &Problem| problem.message.to_string().contains(" too, with other ");
         assert!(problems.iter().all(conflict), "{problems:#?}");
+    }
+}
+
+#[test]
+fn no_field_is_left_out_of_a_digest() {
+    for field in Field::ALL {
+        let digest = |case: &str| {
+            let path = root().join(format!("fixtures/psp/{}/{case}.yaml", field.name()));
+            let text = fs::read_to_string(path).unwrap();
+            let renamed: Vec<&str> = text
+                .lines()
+                .map(|line| if line.starts_with("  name: ") { "  name: p" } else { line })
+                .collect();
+            let inventory = read_text("p.yaml", &renamed.join("\n"), &Options::default()).unwrap();
+            inventory.policies[0].digest.clone()
+        };
+        assert_ne!(digest("permissive"), digest("restrictive"), "{}", field.name());
     }
 }

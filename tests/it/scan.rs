@@ -73,30 +73,22 @@ fn a_scan_and_the_conversion_of_what_it_saved_are_the_same_bytes() {
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 rules:
-- apiGroups:
-  - policy
-  resources:
-  - podsecuritypolicies
-  verbs:
-  - use
-  resourceNames:
-  - \"yes\"
+  - apiGroups:
+      - policy
+    resources:
+      - podsecuritypolicies
+    verbs:
+      - use
+    resourceNames:
+      - \"yes\"
 metadata:
   name: \"yes\"
   namespace: web
 "
     );
     let pods: Vec<&str> = saved["pods.yaml"].lines().filter_map(|line| line.strip_prefix("  name")).collect();
-    let in_order = [
-        ": \"a\"",
-        "space: kube-system",
-        ": \"a\"",
-        "space: web",
-        ": \"b\"",
-        "space: web",
-        ": \"a\"",
-        "space: web-2",
-    ];
+    let in_order =
+        [": a", "space: kube-system", ": a", "space: web", ": b", "space: web", ": a", "space: web-2"];
     assert_eq!(pods, in_order);
 
     // once more, over what is there
@@ -187,7 +179,7 @@ fn refusals_say_what_to_do() {
         failure(for_policies(reply(403, recorded("forbidden.json"))), &[]),
         "podsecuritypolicies: forbidden (podsecuritypolicies.policy is forbidden: User \"dave\" cannot list resource \
          \"podsecuritypolicies\" in API group \"policy\" at the cluster scope); without policies there is nothing to \
-         convert; bind the ClusterRole from the README (\"Scan a cluster\") to this user, or choose another one with \
+         convert; bind the ClusterRole of docs/how-to/scan.md to this user, or choose another one with \
          --context"
     );
     assert_eq!(

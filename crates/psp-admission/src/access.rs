@@ -4,7 +4,7 @@
 //!
 //! # Whole and partial
 //!
-//! RBAC is *whole* when the objects hold the API server's own bootstrap roles: the API server makes them anew at each
+//! RBAC is *whole* when the objects hold the API server's own bootstrap roles: the API server restores them at each
 //! start, so a listing that has `cluster-admin` has the rest too. Then who is not granted a policy may not use it.
 //! Otherwise it is *partial*, like one chart's Role and RoleBinding: it says who certainly may use a policy, and never
 //! who may not. A policy that partial RBAC grants to somebody is judged for those alone. A policy that it grants to
@@ -492,7 +492,7 @@ impl<'a> Reader<'a> {
                     roles += 1;
                     let stored = rules(value).next().is_some();
                     let mut own = uses(value, &aggregated.policies);
-                    // what the controller has written counts; in a manifest it writes the rules anew
+                    // what the controller has written counts; in a manifest, the controller will replace the rules
                     if is_aggregated(value) && !(whole && stored) {
                         match aggregated.of(index) {
                             Some(parts) => own = parts,
@@ -634,7 +634,7 @@ impl<'a> Aggregation<'a> {
                             .get(&part)
                             .map_or_else(Uses::default, |role| self::uses(role, &self.policies)),
                     ),
-                    // its own rules are written anew as well
+                    // the controller replaces its own rules as well
                     _ => open.push(part),
                 }
             }

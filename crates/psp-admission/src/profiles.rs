@@ -24,6 +24,17 @@ enum Kind {
 const DEFAULT_SECCOMP: [&str; 2] = ["docker/default", "runtime/default"];
 
 impl<'p> Profiles<'p> {
+    /// Do these refuse or fill in a profile that the other ones let pass?
+    pub(crate) fn ask_more(&self, other: &Profiles<'_>) -> bool {
+        let unset_passes = |profiles: &Profiles<'_>| profiles.default.is_none() && profiles.allows("");
+        let names = match (self.allowed(), other.allowed()) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(own), Some(its)) => its.iter().any(|name| !name.is_empty() && !own.contains(name)),
+        };
+        names || unset_passes(other) && !unset_passes(self)
+    }
+
     /// The seccomp profiles of `policy` (`podsecuritypolicy/seccomp/strategy.go`). Without the annotation no profile
     /// may be set at all; `docker/default` and `runtime/default` each stand for both.
     pub fn seccomp(policy: &'p Policy) -> Self {

@@ -26,3 +26,16 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 pub fn matches_any(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, name))
 }
+
+/// Does a pattern (a trailing `*` matches a prefix) match all that another matches?
+pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
+    match wide.strip_suffix('*') {
+        Some(prefix) => narrow.strip_suffix('*').unwrap_or(narrow).starts_with(prefix),
+        None => wide == narrow,
+    }
+}
+
+/// The narrower of two patterns, if they have anything in common.
+pub(crate) fn common<'p>(left: &'p str, right: &'p str) -> Option<&'p str> {
+    if covers(left, right) { Some(right) } else { covers(right, left).then_some(left) }
+}

@@ -1,17 +1,26 @@
 //! Finds the cluster and the credentials: kubeconfig as kubectl reads it, else the service account of the pod that
 //! this program runs in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::Result;
 use http::{HeaderName, HeaderValue, Uri};
 use kube::client::AuthError;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::Target;
-use crate::problem::quote;
+use crate::messages::cluster as messages;
+use crate::problem::{Message, Problem, quote};
+
+/// Which cluster, as whom.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// The kubeconfig; where kubectl looks for it if unset.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it; its current one if unset.
+    pub context: Option<String>,
+}
 
 /// How long the server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -22,7 +31,7 @@ pub(super) async fn config(target: &Target) -> Result<Config> {
     let mut config = if explicit || found_kubeconfig() || !in_cluster() {
         from_kubeconfig(target).await?
     } else {
-        let mut config = Config::incluster().map_err(|error| anyhow!(explain_in_cluster(&error)))?;
+        let mut config = Config::incluster().map_err(|error| explain_in_cluster(&error))?;
         if is_direct(&config.cluster_url) {
             config.proxy_url = None;
         }
@@ -41,7 +50,7 @@ pub(super) async fn config(target: &Target) -> Result<Config> {
 /// The client of a configuration. Runs the command of exec credentials, so it may block.
 pub(super) fn client(config: Config) -> Result<Client> {
     let server = server(&config.cluster_url);
-    Client::try_from(config).map_err(|error| anyhow!("{server}: {}", explain(&error)))
+    Client::try_from(config).map_err(|error| Problem::of_file(&server, explain(&error)).into())
 }
 
 /// A server's address as errors show it.
@@ -59,16 +68,16 @@ async fn from_kubeconfig(target: &Target) -> Result<Config> {
         Some(path) => Kubeconfig::read_from(path),
         None => Kubeconfig::read(),
     };
-    let kubeconfig = read.map_err(|error| anyhow!(explain_kubeconfig(&place, &error)))?;
+    let kubeconfig = read.map_err(|error| explain_kubeconfig(&place, &error))?;
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     let current = kubeconfig.current_context.clone().unwrap_or_default();
     let wanted = target.context.clone().unwrap_or(current);
     if wanted.is_empty() {
-        bail!("{place}: no current context; choose one with --context (it has: {known})");
+        return Err(Problem::of_file(&place, messages::no_current_context(known)).into());
     }
     if !kubeconfig.contexts.iter().any(|context| context.name == wanted) {
-        bail!("{place}: no context {}; it has: {known}", quote(&wanted));
+        return Err(Problem::of_file(&place, messages::no_context(quote(&wanted), known)).into());
     }
     let own_proxy = kubeconfig
         .contexts
@@ -82,7 +91,7 @@ async fn from_kubeconfig(target: &Target) -> Result<Config> {
     let options = KubeConfigOptions { context: Some(wanted), cluster: None, user: None };
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|error| anyhow!(explain_kubeconfig(&place, &error)))?;
+        .map_err(|error| explain_kubeconfig(&place, &error))?;
     if !own_proxy && is_direct(&config.cluster_url) {
         config.proxy_url = None;
     }
@@ -127,89 +136,52 @@ fn default_place() -> String {
     named.or_else(home).unwrap_or_else(|| "kubeconfig".to_owned())
 }
 
-fn explain_kubeconfig(place: &str, error: &KubeconfigError) -> String {
-    let missing = |path: &Path| {
-        format!("{}: no kubeconfig here; name one with --kubeconfig, or set KUBECONFIG", path.display())
-    };
-    match error {
-        KubeconfigError::ReadConfig(cause, path) if cause.kind() == std::io::ErrorKind::NotFound => {
-            missing(path)
+fn explain_kubeconfig(place: &str, error: &KubeconfigError) -> Problem {
+    let message = match error {
+        KubeconfigError::ReadConfig(cause, path) => {
+            let message = match cause.kind() {
+                std::io::ErrorKind::NotFound => messages::no_kubeconfig(),
+                _ => messages::unreadable_kubeconfig(cause),
+            };
+            return Problem::of_file(&path.display().to_string(), message);
         }
-        KubeconfigError::ReadConfig(cause, path) => format!("{}: cannot be read: {cause}", path.display()),
         // the text around the error may be a token
-        KubeconfigError::Parse(cause) => {
-            format!(
-                "{place}: not a kubeconfig: {}; name another with --kubeconfig",
-                first_line(&cause.to_string())
-            )
-        }
-        KubeconfigError::LoadClusterOfContext(name) => {
-            format!(
-                "{place}: the context names the cluster {}, which is not there; choose another with --context",
-                quote(name)
-            )
-        }
-        KubeconfigError::MissingClusterUrl => {
-            format!(
-                "{place}: the cluster of the context has no server; add one, or choose another with --context"
-            )
-        }
-        other => format!("{place}: {other}"),
-    }
+        KubeconfigError::Parse(cause) => messages::not_a_kubeconfig(first_line(&cause.to_string())),
+        KubeconfigError::LoadClusterOfContext(name) => messages::no_cluster(quote(name)),
+        KubeconfigError::MissingClusterUrl => messages::no_server(),
+        other => messages::unexplained(other),
+    };
+    Problem::of_file(place, message)
 }
 
-fn explain_in_cluster(error: &InClusterError) -> String {
-    format!(
-        "in-cluster: {error}; the pod needs a service account with its token mounted (automountServiceAccountToken)"
-    )
+fn explain_in_cluster(error: &InClusterError) -> Problem {
+    Problem::of_file("in-cluster", messages::in_cluster(error))
 }
 
 /// What went wrong before any answer came.
-pub(super) fn explain(error: &kube::Error) -> String {
+pub(super) fn explain(error: &kube::Error) -> Message {
     match error {
         kube::Error::Auth(error) => explain_auth(error),
-        kube::Error::ProxyProtocolUnsupported { proxy_url } => {
-            format!("the proxy {proxy_url} speaks an unknown protocol; use http, https or socks5")
-        }
+        kube::Error::ProxyProtocolUnsupported { proxy_url } => messages::proxy_protocol(proxy_url),
         other => explain_transport(&chain(other)),
     }
 }
 
-fn explain_auth(error: &AuthError) -> String {
+fn explain_auth(error: &AuthError) -> Message {
     match error {
-        AuthError::AuthExecStart(cause) => format!(
-            "the command that the kubeconfig names for credentials (users[].user.exec) does not start ({cause}); \
-             install it, or correct its name"
-        ),
+        AuthError::AuthExecStart(cause) => messages::exec_missing(cause),
         // its output is left out: it may hold a token
         AuthError::AuthExecRun { out, .. } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let said =
                 said.trim().lines().last().map(|line| format!(": {}", quote(line))).unwrap_or_default();
-            format!(
-                "the command that the kubeconfig names for credentials (users[].user.exec) failed with {}{said}; \
-                 log in again",
-                out.status
-            )
+            messages::exec_failed(out.status, said)
         }
-        AuthError::AuthExecParse(_) => "the command that the kubeconfig names for credentials \
-             (users[].user.exec) did not print an ExecCredential; run it by hand to see what it says"
-            .to_owned(),
-        AuthError::ExecPluginFailed => "the command that the kubeconfig names for credentials \
-             (users[].user.exec) printed no status with a token; run it by hand to see what it says"
-            .to_owned(),
-        AuthError::ReadTokenFile(cause, path) => format!(
-            "the token file {} cannot be read ({cause}); correct users[].user.tokenFile",
-            path.display()
-        ),
-        AuthError::AuthExec(message) => format!(
-            "the kubeconfig's auth-provider does not work here ({}); use exec credentials or a token",
-            first_line(message)
-        ),
-        other => format!(
-            "the credentials of the kubeconfig do not work ({}); correct them",
-            first_line(&other.to_string())
-        ),
+        AuthError::AuthExecParse(_) => messages::exec_without_credential(),
+        AuthError::ExecPluginFailed => messages::exec_without_token(),
+        AuthError::ReadTokenFile(cause, path) => messages::token_file(path.display(), cause),
+        AuthError::AuthExec(message) => messages::auth_provider(first_line(message)),
+        other => messages::credentials(first_line(&other.to_string())),
     }
 }
 
@@ -224,21 +196,21 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     causes
 }
 
-fn explain_transport(causes: &[String]) -> String {
+fn explain_transport(causes: &[String]) -> Message {
     let last = causes.last().map(|cause| first_line(cause)).unwrap_or_default();
     let says = |words: &[&str]| causes.iter().any(|cause| words.iter().any(|word| cause.contains(word)));
     if says(&["certificate", "UnknownIssuer"]) {
-        format!("TLS: {last}; check certificate-authority and server in the kubeconfig")
+        messages::certificate(last)
     } else if says(&["Connection refused"]) {
-        "nothing listens there (connection refused); check the address, and that the cluster runs".to_owned()
+        messages::connection_refused()
     } else if says(&["dns error", "failed to lookup", "Name or service not known"]) {
-        format!("the host cannot be found ({last}); check the address in the kubeconfig")
+        messages::no_host(last)
     } else if says(&["InvalidContentType", "corrupt message", "HandshakeFailure", "handshake eof"]) {
-        format!("TLS: {last}; is this an https port?")
+        messages::tls(last)
     } else if says(&["deadline has elapsed", "timed out", "tcp connect"]) {
-        format!("no connection ({last}); check the address, the network and the proxy")
+        messages::no_connection(last)
     } else {
-        last
+        messages::unexplained(last)
     }
 }
 
@@ -250,7 +222,8 @@ fn first_line(text: &str) -> String {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.context("scan: the client could not be set up")?
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Problem::of_file("scan", messages::no_client(error)))?
 }
 
 #[cfg(test)]

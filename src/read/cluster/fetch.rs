@@ -10,7 +10,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connect;
-use crate::problem::quote;
+use crate::messages::cluster as messages;
+use crate::problem::{Message, quote};
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(60);
@@ -39,11 +40,11 @@ pub(super) enum Failure {
     /// 429 or 5xx, with the server's words, and how long it wants to be left alone.
     Busy(String, Option<Duration>),
     /// The connection broke, or nothing came in time.
-    Broken(String),
+    Broken(Message),
     /// The whole scan took too long.
     Deadline,
     /// Anything else.
-    Other(String),
+    Other(Message),
 }
 
 /// The server, and until when it may be asked.
@@ -73,7 +74,7 @@ impl Api {
                 Ok(Ok(body)) => return Ok(body),
                 Ok(Err(failure)) => failure,
                 Err(_) if end == self.deadline => return Err(Failure::Deadline),
-                Err(_) => Failure::Broken(format!("no answer within {} s", TRY.as_secs())),
+                Err(_) => Failure::Broken(messages::no_answer(TRY.as_secs())),
             };
             let wait = match &failure {
                 Failure::Busy(_, after) => after.unwrap_or(pause),
@@ -96,7 +97,7 @@ impl Api {
         let request = Request::get(path)
             .header(header::ACCEPT, "application/json")
             .body(Body::empty())
-            .map_err(|error| Failure::Other(error.to_string()))?;
+            .map_err(|error| Failure::Other(messages::unexplained(error)))?;
         let answer = self.client.send(request).await.map_err(|error| broken(&error))?;
         let (head, body) = answer.into_parts();
         if head.status == StatusCode::OK {
@@ -111,16 +112,12 @@ impl Api {
 async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Failure> {
     match Limited::new(body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::Other(format!(
-            "the answer is larger than {} MiB; is this the API server?",
-            most >> 20
-        ))),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Failure::Other(messages::large_answer(most >> 20)))
+        }
         Err(error) => {
             let causes = connect::chain(error.as_ref());
-            Err(Failure::Broken(format!(
-                "the answer was cut off ({})",
-                causes.last().cloned().unwrap_or_default()
-            )))
+            Err(Failure::Broken(messages::answer_cut_off(causes.last().cloned().unwrap_or_default())))
         }
     }
 }
@@ -143,7 +140,7 @@ fn broken(error: &kube::Error) -> Failure {
         );
         // hyper has no public kind for this one
         if gone || cause.to_string().starts_with("connection closed before message completed") {
-            return Failure::Broken(format!("the connection broke ({cause})"));
+            return Failure::Broken(messages::connection_broke(cause));
         }
         next = cause.source();
     }
@@ -173,11 +170,8 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
         }
         300..=399 => {
             let to = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            Failure::Other(format!(
-                "answers with a redirect ({code}) to {}; name the API server itself in the kubeconfig",
-                quote(to)
-            ))
+            Failure::Other(messages::redirect(code, quote(to)))
         }
-        _ => Failure::Other(format!("answers {with_code}")),
+        _ => Failure::Other(messages::answers(with_code)),
     }
 }

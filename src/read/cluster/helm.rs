@@ -12,8 +12,10 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::read::node::{Data, Node};
-use crate::read::yaml::Documents;
+use crate::messages::cluster as messages;
+use crate::problem::Problem;
+use crate::yaml::Documents;
+use crate::yaml::{Data, Node};
 
 /// The most bytes of an unpacked record; packed it has to fit into an object of 1 MiB.
 const MAX_RECORD: u64 = 128 * 1024 * 1024;
@@ -48,7 +50,7 @@ struct Record {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) documents: Vec<Document>,
-    pub(super) notes: Vec<String>,
+    pub(super) notes: Vec<Problem>,
 }
 
 /// The revision that a Secret or `ConfigMap` records, if it was ever in force.
@@ -97,9 +99,7 @@ pub(super) fn newest(revisions: Vec<Revision>) -> Found {
         let mut newer: Option<(String, bool)> = None;
         for revision in revisions {
             if let Some(problem) = &revision.problem {
-                found
-                    .notes
-                    .push(format!("{}: not a release record ({problem}); passed over", revision.place()));
+                found.notes.push(Problem::of_file(&revision.place(), messages::no_release(problem)));
                 continue;
             }
             if revision.policies.is_empty() {
@@ -107,10 +107,7 @@ pub(super) fn newest(revisions: Vec<Revision>) -> Found {
                 continue;
             }
             if let Some((newer, _)) = newer.as_ref().filter(|(_, deployed)| *deployed) {
-                found.notes.push(format!(
-                    "{}: its policies are gone from {newer}, which is deployed; they are taken as of this revision",
-                    revision.place()
-                ));
+                found.notes.push(Problem::of_file(&revision.place(), messages::policies_gone(newer)));
             }
             found.documents.extend(revision.policies);
             break;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::fetch::{Api, Failure};
 use super::resource::Resource;
+use crate::messages::cluster as messages;
 use crate::problem::quote;
 
 /// Which objects to list, and how many a page.
@@ -42,9 +43,7 @@ pub(super) async fn list<T>(
     // The token of a long list may expire on the way; what was read of it is then not one state.
     match pages(api, query, keep, progress).await {
         Err(Failure::Expired) => match pages(api, query, keep, progress).await {
-            Err(Failure::Expired) => Err(Failure::Other(
-                "the list expired twice while it was read (410); try again later".to_owned(),
-            )),
+            Err(Failure::Expired) => Err(Failure::Other(messages::expired_twice())),
             again => again,
         },
         first => first,
@@ -75,9 +74,7 @@ async fn pages<T>(
             return Ok(kept);
         }
         if page.metadata.next == token {
-            return Err(Failure::Other(
-                "the server repeats a page of the list without end; is there a proxy in between?".to_owned(),
-            ));
+            return Err(Failure::Other(messages::page_repeated()));
         }
         token = page.metadata.next;
     }
@@ -86,18 +83,11 @@ async fn pages<T>(
 fn page(body: &[u8], resource: &Resource) -> Result<Page, Failure> {
     let page: Page = serde_json::from_slice(body).map_err(|error| {
         let start = String::from_utf8_lossy(body.get(..200).unwrap_or(body)).trim_start().to_owned();
-        Failure::Other(if start.starts_with('<') {
-            "answers with a web page, not with JSON; is this the API server, or a proxy's login?".to_owned()
-        } else {
-            format!("the answer is not what an API server sends: {error}; is there a proxy in between?")
-        })
+        Failure::Other(if start.starts_with('<') { messages::web_page() } else { messages::no_list(error) })
     })?;
     if page.kind != format!("{}List", resource.kind) {
-        return Err(Failure::Other(format!(
-            "answers with {}, not with a {}List; is this the API server?",
-            if page.kind.is_empty() { "no kind".to_owned() } else { quote(&page.kind) },
-            resource.kind
-        )));
+        let kind = if page.kind.is_empty() { "no kind".to_owned() } else { quote(&page.kind) };
+        return Err(Failure::Other(messages::other_list(kind, resource.kind)));
     }
     Ok(page)
 }

@@ -7,21 +7,23 @@ mod connect;
 mod fetch;
 mod helm;
 mod list;
-mod manifest;
 pub mod resource;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::{Inventory, Options, Reader, keep};
-use crate::problem::Problem;
+use super::reader::Reader;
+use super::{Inventory, Options, redact};
+use crate::messages::cluster as messages;
+use crate::problem::{Message, Problem};
 use crate::write::MARK;
+use crate::yaml;
+pub use connect::Target;
 use fetch::{Api, Failure};
 use list::Query;
 use resource::{NAMESPACES, PODS, POLICIES, RBAC, RELEASES, Resource, SERVICE_ACCOUNTS};
@@ -30,15 +32,6 @@ use resource::{NAMESPACES, PODS, POLICIES, RBAC, RELEASES, Resource, SERVICE_ACC
 const PAGE: u32 = 500;
 /// How many release records: one may have a MiB.
 const RECORDS: u32 = 50;
-
-/// Which cluster, as whom.
-#[derive(Debug, Clone, Default)]
-pub struct Target {
-    /// The kubeconfig; where kubectl looks for it if unset.
-    pub kubeconfig: Option<PathBuf>,
-    /// The context in it; its current one if unset.
-    pub context: Option<String>,
-}
 
 /// What to read, and how long to try.
 #[derive(Debug, Clone)]
@@ -57,7 +50,7 @@ pub struct Scan {
     /// The server's address.
     pub server: String,
     /// What the user should know: what could not be read and what that loses.
-    pub notes: Vec<String>,
+    pub notes: Vec<Problem>,
     files: Vec<Dump>,
 }
 
@@ -66,7 +59,7 @@ pub struct Scan {
 struct Dump {
     resource: Resource,
     objects: Vec<Saved>,
-    /// Why there are none, if that is not for want of any.
+    /// Why there are none, if that is not because the cluster has none.
     missing: Option<&'static str>,
 }
 
@@ -90,7 +83,7 @@ pub fn scan(request: &Request, progress: &mut dyn FnMut(&Resource, usize)) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("scan: the network cannot be used")?;
+        .map_err(|error| Problem::of_file("scan", messages::no_network(error)))?;
     let result = runtime.block_on(run(request, progress));
     // a command for credentials that hangs is not waited for
     runtime.shutdown_background();
@@ -103,11 +96,7 @@ async fn run(request: &Request, progress: &mut dyn FnMut(&Resource, usize)) -> R
     let server = connect::server(&config.cluster_url);
     let client = tokio::time::timeout_at(deadline, connect::blocking(move || connect::client(config)));
     let client = client.await.map_err(|_| {
-        anyhow!(
-            "{server}: no credentials after {} s: the command that the kubeconfig names for them has not ended; run it by \
-             hand, or allow more with --timeout",
-            request.timeout.as_secs()
-        )
+        Problem::of_file(&server, messages::credentials_too_late(request.timeout.as_secs()))
     })??;
     let mut scanner = Scanner {
         api: Api { client, deadline },
@@ -141,7 +130,7 @@ struct Scanner<'a> {
     api: Api,
     server: String,
     timeout: Duration,
-    notes: Vec<String>,
+    notes: Vec<Problem>,
     files: Vec<Dump>,
     progress: &'a mut dyn FnMut(&Resource, usize),
     seen: usize,
@@ -170,69 +159,49 @@ impl Scanner<'_> {
                 Err(Failure::Forbidden(said)) => {
                     forbidden.get_or_insert(said);
                 }
-                Err(failure) => bail!(self.fatal(&resource, &failure)),
+                Err(failure) => return Err(self.fatal(&resource, &failure).into()),
             }
         }
         if served.is_none() && !helm_releases {
-            bail!(self.no_policies(forbidden).await?);
+            return Err(self.no_policies(forbidden).await?.into());
         }
         if let (None, Some(said)) = (served, &forbidden) {
-            self.notes.push(format!(
-                "{}: podsecuritypolicies: forbidden{}; taken from Helm's release records only",
-                self.server,
-                in_brackets(said)
-            ));
+            let message = messages::only_from_helm(in_brackets(said));
+            self.notes.push(Problem::of_file(&self.place(POLICIES[0].plural), message));
         }
         if helm_releases {
             self.releases(&mut objects, served.is_some()).await?;
         }
         if objects.is_empty() {
-            let sources = match (served.is_some(), helm_releases) {
-                (true, false) => "it serves policies but has none",
-                (true, true) => {
-                    "it serves policies but has none, and Helm's release records have none either"
-                }
-                (false, _) => "Helm's release records hold no policies",
+            let message = match (served.is_some(), helm_releases) {
+                (true, false) => messages::no_policies(),
+                (true, true) => messages::no_policies_anywhere(),
+                (false, _) => messages::no_policies_in_helm(),
             };
-            bail!("{}: podsecuritypolicies: {sources}; is this the right cluster?", self.server);
+            return Err(Problem::of_file(&self.place(POLICIES[0].plural), message).into());
         }
         self.files.push(Dump { resource: POLICIES[0], objects, missing: None });
         Ok(())
     }
 
     /// Why there are no policies, and what to do about it.
-    async fn no_policies(&self, forbidden: Option<String>) -> Result<String> {
+    async fn no_policies(&self, forbidden: Option<String>) -> Result<Problem> {
         let version = match self.api.get("/version").await {
             Ok(body) => serde_json::from_slice::<Version>(&body).unwrap_or_default().git_version,
-            Err(Failure::Deadline) => bail!(self.late("version")),
+            Err(Failure::Deadline) => return Err(self.late("version").into()),
             Err(_) => String::new(),
         };
-        let place = format!("{}: podsecuritypolicies", self.server);
-        if let Some(said) = forbidden.as_ref().filter(|_| !is_without_policies(&version)) {
-            return Ok(format!(
-                "{place}: forbidden{}; without policies there is nothing to convert; bind the ClusterRole from the \
-                 README (\"Scan a cluster\") to this user, or choose another one with --context",
-                in_brackets(said)
-            ));
-        }
-        if forbidden.is_none() && version.is_empty() {
-            return Ok(format!(
-                "{place}: not served (404), and the server does not say its version; check that this is the address \
-                 of a Kubernetes API server"
-            ));
-        }
         let known: String = version
             .chars()
             .filter(|char| char.is_ascii_alphanumeric() || ".+-".contains(*char))
             .take(40)
             .collect();
-        Ok(format!(
-            "{place}: Kubernetes {known} does not serve them (removed in 1.25); they can still come from:\n  \
-             - Helm's release records in this cluster: psp2falco scan --helm-releases\n  \
-             - the manifests in Git: psp2falco convert DIR\n  \
-             - a Velero backup from before the upgrade: psp2falco convert BACKUP.tar.gz\n  \
-             - an etcd snapshot from before the upgrade: restore it under a kube-apiserver of 1.24 or older, and scan that"
-        ))
+        let message = match &forbidden {
+            Some(said) if !is_without_policies(&version) => messages::policies_forbidden(in_brackets(said)),
+            None if version.is_empty() => messages::no_version(),
+            _ => messages::served_no_more(known),
+        };
+        Ok(Problem::of_file(&self.place(POLICIES[0].plural), message))
     }
 
     async fn releases(&mut self, objects: &mut Vec<Saved>, served: bool) -> Result<()> {
@@ -250,17 +219,15 @@ impl Scanner<'_> {
             match list::list(&self.api, query, &mut keep, self.progress).await {
                 Ok(found) => revisions.extend(found),
                 Err(Failure::Forbidden(said)) => forbidden.push((resource.plural, said)),
-                Err(failure) => bail!(self.fatal(&resource, &failure)),
+                Err(failure) => return Err(self.fatal(&resource, &failure).into()),
             }
         }
         for (plural, said) in &forbidden {
-            let text = format!("{}: {plural}: forbidden{}", self.server, in_brackets(said));
+            let (place, said) = (self.place(plural), in_brackets(said));
             if forbidden.len() == RELEASES.len() && !served {
-                bail!(
-                    "{text}; Helm keeps its release records there: grant list on secrets, or configmaps, in all namespaces"
-                );
+                return Err(Problem::of_file(&place, messages::releases_forbidden(said)).into());
             }
-            self.notes.push(format!("{text}; lost: releases that Helm records there"));
+            self.notes.push(Problem::of_file(&place, messages::releases_lost(said)));
         }
         let found = helm::newest(revisions);
         self.notes.extend(found.notes);
@@ -283,24 +250,21 @@ impl Scanner<'_> {
             }
             let whole = source.is_some();
             for policy in &policies {
-                let policy = keep::keep((*policy).clone(), POLICIES[0].kind, &POLICIES[0].api_version());
+                let policy = redact::redact((*policy).clone(), POLICIES[0].kind, &POLICIES[0].api_version());
                 objects.push(Saved {
                     key: key_of(&policy),
                     place: document.place.clone(),
                     // the first one brings all of the document
                     source: if whole { Some(source.take().unwrap_or_default()) } else { None },
-                    manifest: manifest::document(&policy),
+                    manifest: manifest(&policy),
                 });
             }
             taken.extend(names.iter().map(|name| format!("{name} ({})", document.place)));
         }
         if !taken.is_empty() {
-            let only = if served { ", which the server does not have" } else { "" };
-            self.notes.push(format!(
-                "{}: from Helm's release records{only}: {}",
-                self.server,
-                taken.join(", ")
-            ));
+            let taken = taken.join(", ");
+            let message = if served { messages::from_helm_only(taken) } else { messages::from_helm(taken) };
+            self.notes.push(Problem::of_file(&self.server, message));
         }
         Ok(())
     }
@@ -321,12 +285,8 @@ impl Scanner<'_> {
         }
         let reasons: Vec<String> =
             unreadable.iter().map(|(plural, reason)| format!("{plural}: {reason}")).collect();
-        self.notes.push(format!(
-            "{}: {}; RBAC counts only as a whole, so it is left out: the rules hold EVERY POLICY AGAINST EVERY POD, \
-             whoever may use it; bind the ClusterRole from the README, or narrow the policies with --namespace",
-            self.server,
-            reasons.join("; ")
-        ));
+        let message = messages::rbac_left_out(reasons.join("; "));
+        self.notes.push(Problem::of_file(&self.server, message));
         let missing = Some("left out: RBAC could not be read as a whole");
         self.files.extend(RBAC.map(|resource| Dump { resource, objects: Vec::new(), missing }));
         Ok(())
@@ -337,7 +297,8 @@ impl Scanner<'_> {
             Ok(objects) => (objects, None),
             Err(failure) => {
                 let reason = self.lack(&resource, failure)?;
-                self.notes.push(format!("{}: {}: {reason}; lost: {lost}", self.server, resource.plural));
+                let message = messages::resource_lost(reason, lost);
+                self.notes.push(Problem::of_file(&self.place(resource.plural), message));
                 (Vec::new(), Some("left out: could not be read"))
             }
         };
@@ -347,13 +308,13 @@ impl Scanner<'_> {
 
     async fn list(&mut self, resource: Resource) -> Result<Vec<Saved>, Failure> {
         let mut keep = |object: Map<String, Value>| {
-            let object = keep::keep(object, resource.kind, &resource.api_version());
+            let object = redact::redact(object, resource.kind, &resource.api_version());
             let key = key_of(&object);
             let mut place = format!("{}/{}", resource.plural, key.1);
             if !key.0.is_empty() {
                 place = format!("{}/{place}", key.0);
             }
-            Some(Saved { key, place, source: None, manifest: manifest::document(&object) })
+            Some(Saved { key, place, source: None, manifest: manifest(&object) })
         };
         let query = Query { resource, selectors: "", limit: PAGE };
         let objects = list::list(&self.api, query, &mut keep, self.progress).await?;
@@ -362,41 +323,36 @@ impl Scanner<'_> {
     }
 
     /// The reason why a resource that is not indispensable cannot be read.
-    fn lack(&self, resource: &Resource, failure: Failure) -> Result<String> {
+    fn lack(&self, resource: &Resource, failure: Failure) -> Result<Message> {
         match failure {
-            Failure::Forbidden(said) => Ok(format!("forbidden{}", in_brackets(&said))),
-            Failure::NotFound => Ok("not served (404)".to_owned()),
-            failure => bail!(self.fatal(resource, &failure)),
+            Failure::Forbidden(said) => Ok(messages::forbidden(in_brackets(&said))),
+            Failure::NotFound => Ok(messages::not_served()),
+            failure => Err(self.fatal(resource, &failure).into()),
         }
     }
 
-    fn fatal(&self, resource: &Resource, failure: &Failure) -> String {
-        let place = format!("{}: {}", self.server, resource.plural);
-        match failure {
-            Failure::Unauthorized => format!(
-                "{}: the server does not accept these credentials (401); log in again, or choose another user with \
-                 --context",
-                self.server
-            ),
-            Failure::Forbidden(said) => format!("{place}: forbidden{}", in_brackets(said)),
-            Failure::NotFound => format!("{place}: not served (404)"),
-            Failure::Expired => format!("{place}: the list expired (410)"),
-            Failure::Busy(said, _) => format!("{place}: the server keeps failing ({said}); try again later"),
-            Failure::Broken(what) => {
-                format!("{place}: {what}, again and again; check the network and what lies in between")
-            }
-            Failure::Deadline => self.late(resource.plural),
-            Failure::Other(what) => format!("{place}: {what}"),
-        }
+    fn fatal(&self, resource: &Resource, failure: &Failure) -> Problem {
+        let message = match failure {
+            Failure::Unauthorized => return Problem::of_file(&self.server, messages::unauthorized()),
+            Failure::Deadline => return self.late(resource.plural),
+            Failure::Forbidden(said) => messages::forbidden(in_brackets(said)),
+            Failure::NotFound => messages::not_served(),
+            Failure::Expired => messages::expired(),
+            Failure::Busy(said, _) => messages::busy(said),
+            Failure::Broken(what) => messages::broken(what),
+            Failure::Other(what) => what.clone(),
+        };
+        Problem::of_file(&self.place(resource.plural), message)
     }
 
-    fn late(&self, what: &str) -> String {
-        format!(
-            "{}: {what}: not read within {} s ({} objects before it); allow more with --timeout",
-            self.server,
-            self.timeout.as_secs(),
-            self.seen
-        )
+    fn late(&self, what: &str) -> Problem {
+        let message = messages::too_late(self.timeout.as_secs(), self.seen);
+        Problem::of_file(&self.place(what), message)
+    }
+
+    /// What messages about a resource start with.
+    fn place(&self, plural: &str) -> String {
+        format!("{}: {plural}", self.server)
     }
 }
 
@@ -418,10 +374,10 @@ impl Scan {
     /// # Errors
     /// Everything that is wrong with the policies.
     pub fn inventory(&self, options: &Options) -> Result<Inventory, Vec<Problem>> {
-        let mut reader = Reader::new(options);
+        let mut reader = Reader::new(options.strict);
         for saved in self.files.iter().flat_map(|file| &file.objects) {
             let text = saved.source.as_ref().unwrap_or(&saved.manifest);
-            reader.text(&saved.place, text, false);
+            reader.text(&saved.place, text, None);
         }
         reader.finish()
     }
@@ -439,6 +395,13 @@ impl Dump {
         self.objects.iter().for_each(|saved| text.push_str(&saved.manifest));
         text
     }
+}
+
+/// An object as a YAML document, with `---` before it.
+fn manifest(object: &Value) -> String {
+    let mut text = String::from("---\n");
+    yaml::write(object, 0, &mut text);
+    text
 }
 
 /// By what objects are sorted: namespace and name.

@@ -152,7 +152,7 @@ impl<'a> Event<'a> {
     ///
     /// The JSON reader of Falco's plugins resolves a string's escapes in place when it is read on its own; an
     /// object or array around it, read later as text, then shows the string as Go quotes it. This is where an
-    /// event starts anew.
+    /// event starts again.
     pub fn reset(&self) {
         self.k8saudit.borrow_mut().clear();
         self.json.borrow_mut().clear();

@@ -314,7 +314,7 @@ pub(crate) struct View {
     strings: Vec<NodeId>,
     /// Objects with escaped keys in which some key was looked up and not found at first sight.
     objects: Vec<NodeId>,
-    /// Write every text anew.
+    /// Write every text with its escapes as Go writes them, whatever was read before.
     always: bool,
 }
 
@@ -459,8 +459,8 @@ impl<'e> Reader<'e> {
         let node = self.index.node(id);
         let view = self.view.borrow();
         let touched = |ids: &[NodeId]| ids.iter().any(|t| t.0 >= id.0 && t.0 < node.next);
-        let anew = view.always || (node.escaped && (touched(&view.strings) || touched(&view.objects)));
-        if !anew {
+        let rewritten = view.always || (node.escaped && (touched(&view.strings) || touched(&view.objects)));
+        if !rewritten {
             return Cow::Borrowed(self.slice(node.start, node.end));
         }
         Cow::Owned(self.write(id, node.next, &view))
@@ -683,7 +683,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_read_alone_is_written_anew() {
+    fn a_string_read_alone_is_written_as_go_does() {
         let json = br#"{"k":["a\u0026b","c\u0000\u0085\"d"],"n":{"x\u002fy":1}}"#;
         let index = Index::new(json).unwrap();
         let view = RefCell::default();

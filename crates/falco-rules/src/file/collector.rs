@@ -28,7 +28,7 @@ pub(crate) struct Collector<'a> {
     list_names: HashMap<String, usize>,
     macro_names: HashMap<String, usize>,
     rule_names: HashMap<String, usize>,
-    /// Counts definitions, for who may refer to whom.
+    /// Counts definitions: an item may refer only to those before it.
     next: usize,
     pub(crate) findings: Findings<'a>,
     /// The rules that the current file defines.

@@ -5,7 +5,7 @@
 
 use super::restriction::Restriction;
 use crate::pod::Pod;
-use crate::policy::Policy;
+use crate::policy::{Policy, Spec};
 use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct AllowPrivilegeEscalation;
@@ -40,8 +40,23 @@ impl Restriction for AllowPrivilegeEscalation {
         })
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        [None, Some(true), Some(false)]
+            .into_iter()
+            .any(|value| !leaves_unchanged(&policy.spec, value) && leaves_unchanged(&other.spec, value))
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.allow_privilege_escalation =
             a.spec.allow_privilege_escalation || b.spec.allow_privilege_escalation;
+    }
+}
+
+/// Does a policy leave a container's `allowPrivilegeEscalation` as it is?
+fn leaves_unchanged(spec: &Spec, value: Option<bool>) -> bool {
+    match value {
+        Some(false) => true,
+        Some(true) => spec.allow_privilege_escalation,
+        None => spec.allow_privilege_escalation && spec.default_allow_privilege_escalation.is_none(),
     }
 }

@@ -3,9 +3,9 @@
 //! What `capabilities.add` names is in `allowedCapabilities` or `defaultAddCapabilities`; `*` allows any. Names compare
 //! exactly: `SYS_ADMIN`, not `CAP_SYS_ADMIN`, and `ALL` is just a name.
 
-use super::restriction::{Restriction, joined};
+use super::restriction::{Restriction, joined, leaves_out};
 use crate::pod::Pod;
-use crate::policy::Policy;
+use crate::policy::{Policy, Spec};
 use crate::reason::{Found, Problem, Reason};
 
 pub(super) struct AllowedCapabilities;
@@ -24,6 +24,11 @@ impl Restriction for AllowedCapabilities {
                 problem: Problem::NotListed(allowed, added),
             })
         })
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        let may_add = |spec: &Spec| [&*spec.allowed_capabilities, &*spec.default_add_capabilities].concat();
+        leaves_out(&policy.spec.allowed_capabilities, &may_add(&policy.spec), &may_add(&other.spec))
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {

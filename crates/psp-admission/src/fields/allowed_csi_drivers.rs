@@ -3,7 +3,7 @@
 //! An inline csi volume's driver is listed. An absent or empty list allows any; the list counts only where csi is an allowed
 //! type of volume.
 
-use super::restriction::{Restriction, allows_volumes, joined_where_allowed};
+use super::restriction::{Restriction, allows_volumes, drivers_ask_more, joined_where_allowed};
 use crate::pod::{Place, Pod};
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
@@ -23,6 +23,10 @@ impl Restriction for AllowedCsiDrivers {
             found: Found::Word(&volume.detail),
             problem: Problem::NotListed(drivers, &[]),
         })
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        drivers_ask_more("csi", policy, other, |spec| &spec.allowed_csi_drivers)
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {

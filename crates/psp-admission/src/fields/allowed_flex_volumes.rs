@@ -3,7 +3,7 @@
 //! A flexVolume's driver is listed. An absent or empty list allows any; the list counts only where flexVolume is an allowed
 //! type of volume.
 
-use super::restriction::{Restriction, allows_volumes, joined_where_allowed};
+use super::restriction::{Restriction, allows_volumes, drivers_ask_more, joined_where_allowed};
 use crate::pod::{Place, Pod};
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
@@ -23,6 +23,10 @@ impl Restriction for AllowedFlexVolumes {
             found: Found::Word(&volume.detail),
             problem: Problem::NotListed(drivers, &[]),
         })
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        drivers_ask_more("flexVolume", policy, other, |spec| &spec.allowed_flex_volumes)
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {

@@ -34,6 +34,22 @@ impl Restriction for AllowedHostPaths {
         })
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        let (own, its) = (&policy.spec.allowed_host_paths, &other.spec.allowed_host_paths);
+        // volumes of a type that only one of the two allows are a matter of the field volumes
+        if own.is_empty() || !allows_volumes(policy, "hostPath") || !allows_volumes(other, "hostPath") {
+            return false;
+        }
+        if its.is_empty() {
+            return host_path_access(own, "/") != PathAccess::ReadWrite;
+        }
+        its.iter().any(|path| match host_path_access(own, &path.path_prefix) {
+            PathAccess::ReadWrite => false,
+            PathAccess::ReadOnly => !path.read_only,
+            PathAccess::None => true,
+        })
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.allowed_host_paths =
             joined_where_allowed(SOURCE, (a, &a.spec.allowed_host_paths), (b, &b.spec.allowed_host_paths));

@@ -27,6 +27,10 @@ impl Restriction for AllowedProcMountTypes {
         })
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        allowed_proc_mounts(other).any(|its| !allowed_proc_mounts(policy).any(|own| own == its))
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         let of = |policy| allowed_proc_mounts(policy).map(str::to_owned).collect::<Vec<_>>();
         union.spec.allowed_proc_mount_types = joined(&of(a), &of(b));

@@ -7,7 +7,7 @@ use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
-use crate::sysctl::{is_safe, matches_any};
+use crate::sysctl::{SAFE, covers, is_safe, matches_any};
 
 pub(super) struct AllowedUnsafeSysctls;
 
@@ -18,6 +18,15 @@ impl Restriction for AllowedUnsafeSysctls {
             |name: &str| !is_safe(name) && !matches_any(allowed, name) && !matches_any(forbidden, name);
         pod.sysctls.iter().filter(move |name| refused(name)).map(|name| {
             Reason::of_pod("securityContext.sysctls", Found::Word(name), Problem::Unsafe(allowed))
+        })
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        let (own, its) = (&policy.spec, &other.spec);
+        its.allowed_unsafe_sysctls.iter().any(|pattern| {
+            let named = [&own.allowed_unsafe_sysctls, &own.forbidden_sysctls, &its.forbidden_sysctls];
+            !named.iter().any(|list| list.iter().any(|wide| covers(wide, pattern)))
+                && !SAFE.contains(&pattern.as_str())
         })
     }
 

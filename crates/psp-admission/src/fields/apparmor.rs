@@ -38,6 +38,10 @@ impl Restriction for AppArmor {
     }
 
     /// Profiles cannot be joined: where they differ, any is allowed and none is filled in.
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        Profiles::apparmor(policy).ask_more(&Profiles::apparmor(other))
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         let same = |key: &str| a.annotations.get(key) == b.annotations.get(key);
         if !same(APPARMOR_ALLOWED) || !same(APPARMOR_DEFAULT) {

@@ -26,6 +26,14 @@ impl Restriction for DefaultAddCapabilities {
         })
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        // what a container sets by itself neither policy adds or drops
+        policy.spec.default_add_capabilities.iter().any(|added| {
+            !other.spec.default_add_capabilities.contains(added)
+                && !other.spec.required_drop_capabilities.contains(added)
+        })
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.default_add_capabilities =
             joined(&a.spec.default_add_capabilities, &b.spec.default_add_capabilities);

@@ -8,6 +8,11 @@ use crate::policy::Policy;
 pub(super) struct DefaultAllowPrivilegeEscalation;
 
 impl Restriction for DefaultAllowPrivilegeEscalation {
+    /// Never: it is told by `allowPrivilegeEscalation`.
+    fn asks_more(_: &Policy, _: &Policy) -> bool {
+        false
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         let default = a.spec.default_allow_privilege_escalation;
         union.spec.default_allow_privilege_escalation =

@@ -7,7 +7,7 @@ use super::restriction::{Restriction, joined};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
-use crate::sysctl::matches;
+use crate::sysctl::{SAFE, common, covers, matches};
 
 pub(super) struct ForbiddenSysctls;
 
@@ -21,6 +21,15 @@ impl Restriction for ForbiddenSysctls {
     }
 
     /// Forbidden by both: the patterns of each list that the other one covers.
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        policy.spec.forbidden_sysctls.iter().any(|pattern| {
+            let allowed = other.spec.allowed_unsafe_sysctls.iter().map(String::as_str).chain(SAFE);
+            allowed
+                .filter_map(|allowed| common(pattern, allowed))
+                .any(|both| !other.spec.forbidden_sysctls.iter().any(|wide| covers(wide, both)))
+        })
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         let covers = |wide: &String, narrow: &String| match wide.strip_suffix('*') {
             Some(prefix) => narrow.starts_with(prefix),

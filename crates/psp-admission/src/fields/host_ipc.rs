@@ -15,6 +15,10 @@ impl Restriction for HostIpc {
         refused.then(|| Reason::of_pod("hostIPC", Found::Flag(true), Problem::NotAllowed)).into_iter()
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        !policy.spec.host_ipc && other.spec.host_ipc
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.host_ipc = a.spec.host_ipc || b.spec.host_ipc;
     }

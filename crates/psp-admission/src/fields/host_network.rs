@@ -15,6 +15,10 @@ impl Restriction for HostNetwork {
         refused.then(|| Reason::of_pod("hostNetwork", Found::Flag(true), Problem::NotAllowed)).into_iter()
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        !policy.spec.host_network && other.spec.host_network
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.host_network = a.spec.host_network || b.spec.host_network;
     }

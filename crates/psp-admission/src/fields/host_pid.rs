@@ -15,6 +15,10 @@ impl Restriction for HostPid {
         refused.then(|| Reason::of_pod("hostPID", Found::Flag(true), Problem::NotAllowed)).into_iter()
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        !policy.spec.host_pid && other.spec.host_pid
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.host_pid = a.spec.host_pid || b.spec.host_pid;
     }

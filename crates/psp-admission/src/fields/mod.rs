@@ -29,14 +29,13 @@ mod restriction;
 mod run_as_group;
 mod run_as_user;
 mod runtime_class;
-pub(crate) mod se_linux;
+mod se_linux;
 mod seccomp;
 mod supplemental_groups;
 mod volumes;
 
 pub use allowed_host_paths::{PathAccess, host_path_access};
 pub use allowed_proc_mount_types::allowed_proc_mounts;
-pub(crate) use se_linux::levels_equal;
 pub use volumes::volume_type;
 
 macro_rules! fields {
@@ -69,6 +68,11 @@ macro_rules! fields {
             /// What `policy` would have filled in of what this field governs, and where.
             pub fn corrections<'a>(self, policy: &'a Policy, pod: &'a Pod<'a>) -> Vec<Reason<'a>> {
                 match self { $(Field::$variant => $module::$variant::corrections(policy, pod).collect()),+ }
+            }
+
+            /// Does `policy` refuse or correct a pod because of this field that `other` lets pass as it is?
+            pub(crate) fn asks_more(self, policy: &Policy, other: &Policy) -> bool {
+                match self { $(Field::$variant => $module::$variant::asks_more(policy, other)),+ }
             }
 
             /// Makes `union` allow, in this field, what `a` or `b` allows.

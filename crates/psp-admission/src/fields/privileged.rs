@@ -27,6 +27,10 @@ impl Restriction for Privileged {
         of_pod.into_iter().chain(pod.containers.iter().flat_map(of_container)).filter(move |_| !allowed)
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        !policy.spec.privileged && other.spec.privileged
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.privileged = a.spec.privileged || b.spec.privileged;
     }

@@ -18,6 +18,10 @@ impl Restriction for ReadOnlyRootFilesystem {
         where_it_is(None, policy, pod, Found::Unset, Problem::Set(Found::Flag(true)))
     }
 
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        policy.spec.read_only_root_filesystem && !other.spec.read_only_root_filesystem
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         union.spec.read_only_root_filesystem =
             a.spec.read_only_root_filesystem && b.spec.read_only_root_filesystem;

@@ -2,7 +2,7 @@
 //!
 //! Admission added each to `capabilities.drop` that was not there, and so refused nothing by it.
 
-use super::restriction::Restriction;
+use super::restriction::{Restriction, lacks};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
@@ -21,6 +21,10 @@ impl Restriction for RequiredDropCapabilities {
                 problem: Problem::Added,
             })
         })
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        lacks(&other.spec.required_drop_capabilities, &policy.spec.required_drop_capabilities)
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {

@@ -1,7 +1,7 @@
-//! What every field has in common: the trait, and how lists are joined.
+//! What fields have in common: the trait, and how lists and ranges are joined and compared.
 
 use crate::pod::Pod;
-use crate::policy::Policy;
+use crate::policy::{IdRule, IdStrategy, Policy, Range, Spec};
 use crate::reason::Reason;
 
 /// What admission did with one field.
@@ -15,6 +15,9 @@ pub(super) trait Restriction {
     fn corrections<'a>(_: &'a Policy, _: &'a Pod<'a>) -> impl Iterator<Item = Reason<'a>> {
         std::iter::empty()
     }
+
+    /// Does the policy refuse or correct a pod here that `other` lets pass as it is?
+    fn asks_more(policy: &Policy, other: &Policy) -> bool;
 
     /// Makes `union` allow what `a` or `b` allows, see [`union`](crate::union()).
     fn unite(a: &Policy, b: &Policy, union: &mut Policy);
@@ -44,4 +47,62 @@ pub(super) fn joined_where_allowed<T: Clone + PartialEq>(
         (true, false) => a.1.to_vec(),
         (false, true) => b.1.to_vec(),
     }
+}
+
+/// Does a list lack one of the names?
+pub(super) fn lacks(list: &[String], names: &[String]) -> bool {
+    names.iter().any(|name| !list.contains(name))
+}
+
+/// Does one list of names leave out something that the other has? `*` in `any`, or in its names, stands for all names.
+pub(super) fn leaves_out(any: &[String], own: &[String], its: &[String]) -> bool {
+    let all = |names: &[String]| names.iter().any(|name| name == "*");
+    !all(any) && (all(its) || lacks(own, its))
+}
+
+/// Does a policy's list of drivers for volumes of one type leave out something that the other has?
+pub(super) fn drivers_ask_more(
+    source: &str,
+    policy: &Policy,
+    other: &Policy,
+    list: fn(&Spec) -> &Vec<String>,
+) -> bool {
+    let (own, its) = (list(&policy.spec), list(&other.spec));
+    !own.is_empty()
+        && allows_volumes(policy, source)
+        && allows_volumes(other, source)
+        && (its.is_empty() || lacks(own, its))
+}
+
+/// The largest id of a user or group.
+const MAX_ID: i64 = u32::MAX as i64;
+
+/// Does a rule for ids refuse or correct an id that another lets pass?
+pub(super) fn ids_ask_more(own: &IdStrategy, its: &IdStrategy) -> bool {
+    let all = |ranges: &[Range]| ranges.iter().any(|range| !covered(*range, &own.ranges));
+    match (own.rule, its.rule) {
+        (IdRule::RunAsAny, _) | (IdRule::MustRunAsNonRoot, IdRule::MustRunAsNonRoot) => false,
+        // `runAsNonRoot: false` passes every other rule
+        (IdRule::MustRunAsNonRoot, _) => true,
+        (IdRule::MustRunAs, IdRule::MustRunAs) | (IdRule::MayRunAs, IdRule::MustRunAs | IdRule::MayRunAs) => {
+            all(&its.ranges)
+        }
+        // an unset id passes
+        (IdRule::MustRunAs, _) => true,
+        (IdRule::MayRunAs, IdRule::MustRunAsNonRoot) => all(&[Range { min: 1, max: MAX_ID }]),
+        (IdRule::MayRunAs, IdRule::RunAsAny) => all(&[Range { min: 0, max: MAX_ID }]),
+    }
+}
+
+/// Does each number of a range lie in one of `ranges`?
+pub(super) fn covered(range: Range, ranges: &[Range]) -> bool {
+    let mut next = range.min;
+    while next <= range.max {
+        match ranges.iter().filter(|r| r.contains(next)).map(|r| r.max).max() {
+            Some(max) if max < range.max => next = max + 1,
+            Some(_) => return true,
+            None => return false,
+        }
+    }
+    true
 }

@@ -3,7 +3,7 @@
 //! A container's own `runAsGroup` counts, else the pod's. `MustRunAs` and `MayRunAs` refuse a group outside every range;
 //! `MustRunAs` set the first range's `min` where none was set.
 
-use super::restriction::Restriction;
+use super::restriction::{Restriction, ids_ask_more};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
@@ -31,6 +31,10 @@ impl Restriction for RunAsGroup {
             found: Found::Unset,
             problem: Problem::Set(Found::Number(strategy.filled_in())),
         })
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        ids_ask_more(&policy.spec.run_as_group, &other.spec.run_as_group)
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {

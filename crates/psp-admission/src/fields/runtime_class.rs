@@ -4,7 +4,7 @@
 //! `defaultRuntimeClassName`, if the policy has one; else unset is always allowed. A policy without the field restricts
 //! nothing.
 
-use super::restriction::{Restriction, joined};
+use super::restriction::{Restriction, joined, leaves_out};
 use crate::pod::Pod;
 use crate::policy::{Policy, RuntimeClass as Classes};
 use crate::reason::{Found, Problem, Reason};
@@ -29,6 +29,14 @@ impl Restriction for RuntimeClass {
         let default = policy.spec.runtime_class.as_ref().and_then(|classes| classes.default.as_deref());
         let set = default.filter(|_| pod.runtime_class.is_none());
         set.map(|set| Reason::of_pod(PATH, Found::Unset, Problem::Set(Found::Word(set)))).into_iter()
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        let Some(own) = &policy.spec.runtime_class else { return false };
+        let its = other.spec.runtime_class.as_ref();
+        let fills_in = own.default.is_some() && its.and_then(|class| class.default.as_ref()).is_none();
+        let any = ["*".to_owned()];
+        fills_in || leaves_out(&own.allowed, &own.allowed, its.map_or(&any, |class| &class.allowed))
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {

@@ -44,6 +44,15 @@ impl Restriction for SeLinux {
     }
 
     /// SELinux options cannot be joined: where they differ, any are allowed.
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        let (own, its) = (&policy.spec.se_linux, &other.spec.se_linux);
+        own.must_run_as
+            && own.options.as_ref().is_some_and(|wanted| {
+                let same = its.options.as_ref().is_some_and(|options| same_labels(wanted, options));
+                !(its.must_run_as && same)
+            })
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         let same = a.spec.se_linux == b.spec.se_linux;
         union.spec.se_linux = if same { a.spec.se_linux.clone() } else { Strategy::default() };
@@ -86,4 +95,11 @@ pub(crate) fn levels_equal(wanted: &str, actual: &str) -> bool {
             (Some((s1, c1)), Some((s2, c2))) => s1 == s2 && sorted(c1) == sorted(c2),
             _ => false,
         }
+}
+
+fn same_labels(left: &SeLinuxOptions, right: &SeLinuxOptions) -> bool {
+    left.user == right.user
+        && left.role == right.role
+        && left.type_ == right.type_
+        && levels_equal(&left.level, &right.level)
 }

@@ -39,6 +39,10 @@ impl Restriction for Seccomp {
     }
 
     /// Profiles cannot be joined: where they differ, any is allowed and none is filled in.
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        Profiles::seccomp(policy).ask_more(&Profiles::seccomp(other))
+    }
+
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
         let same = |key: &str| a.annotations.get(key) == b.annotations.get(key);
         if !same(SECCOMP_ALLOWED) || !same(SECCOMP_DEFAULT) {

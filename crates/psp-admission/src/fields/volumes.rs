@@ -3,7 +3,7 @@
 //! A volume's type is listed, or the list has `*`; an absent or empty list allows none. Where `secret` is listed, so is
 //! a projected volume made only of what a service account token volume holds.
 
-use super::restriction::{Restriction, joined};
+use super::restriction::{Restriction, joined, leaves_out};
 use crate::pod::{Place, Pod, Volume};
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
@@ -22,6 +22,10 @@ impl Restriction for Volumes {
                 problem: Problem::NotListed(types, &[]),
             })
         })
+    }
+
+    fn asks_more(policy: &Policy, other: &Policy) -> bool {
+        leaves_out(&policy.spec.volumes, &policy.spec.volumes, &other.spec.volumes)
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {

@@ -37,7 +37,7 @@ pub(super) fn makes_pods(kind: &str, api_version: &str) -> bool {
 }
 
 /// The object as it is kept. Items of a list do not say what they are, so that is filled in.
-pub(super) fn keep(mut object: Map<String, Value>, kind: &str, api_version: &str) -> Value {
+pub(super) fn redact(mut object: Map<String, Value>, kind: &str, api_version: &str) -> Value {
     let mut kept = Map::new();
     kept.insert("apiVersion".to_owned(), api_version.into());
     kept.insert("kind".to_owned(), kind.into());

@@ -10,7 +10,10 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
+
+use crate::messages::write as messages;
+use crate::problem::{Message, Problem, Problems};
 
 use unfinished::{Folders, Undisturbed, Unfinished};
 
@@ -114,16 +117,16 @@ impl<'t> Batch<'t> {
         for file in self.files {
             match Target::of(file, self.force) {
                 Ok(target) => targets.push(target),
-                Err(error) => problems.push(format!("{error:#}")),
+                Err(problem) => problems.push(problem),
             }
         }
         problems.extend(same_places(&targets));
         if !problems.is_empty() {
-            bail!(problems.join("\n"));
+            return Err(Problems(problems).into());
         }
         let mut folders = Folders::default();
         for folder in targets.iter().filter_map(Target::folder) {
-            folders.make(folder).with_context(|| no_folder(folder))?;
+            folders.make(folder).map_err(|error| of_path(folder, messages::no_folder(error)))?;
             remove_leftovers(folder);
         }
         let last = targets.iter().rposition(|target| matches!(target.place, Place::File { .. }));
@@ -204,20 +207,15 @@ fn put_back(
     moved: &mut [(PathBuf, PathBuf, Option<Unfinished>)],
     undisturbed: &mut Undisturbed,
 ) -> anyhow::Error {
-    let mut message = format!("{}: {error}", unwritten(path));
+    let mut problems = vec![unwritten(path, error)];
     for (path, to, old) in moved.iter_mut().rev() {
         let back = match old {
             Some(old) => undisturbed.replace(old, to),
             None => fs::remove_file(to),
         };
-        if let Err(error) = back {
-            message.push_str(&format!(
-                "\n{}: is new, since what was there before could not be put back: {error}",
-                path.display()
-            ));
-        }
+        problems.extend(back.err().map(|error| of_path(path, messages::not_put_back(error))));
     }
-    anyhow::anyhow!(message)
+    Problems(problems).into()
 }
 
 /// Writes to a pipe or device; a reader that leaves has read enough.
@@ -226,7 +224,8 @@ fn pour(file: &New<'_>) -> Result<()> {
     let poured = options.write(true).open(&file.path).and_then(|mut to| to.write_all(file.text.as_bytes()));
     match poured {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        poured => poured.with_context(|| format!("{}: cannot be written", file.path.display())),
+        Err(error) => Err(of_path(&file.path, messages::stream_not_written(error)).into()),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -246,34 +245,31 @@ enum Place {
 }
 
 impl<'t> Target<'t> {
-    fn of(file: New<'t>, force: bool) -> Result<Self> {
+    fn of(file: New<'t>, force: bool) -> Result<Self, Problem> {
         let path = &file.path;
         if is_stream(path) {
             return Ok(Self { file, place: Place::Stream });
         }
         if !file.replaces && fs::symlink_metadata(path).is_ok() {
-            bail!("{}: exists, and may hold your work; choose another file", path.display());
+            return Err(of_path(path, messages::exists()));
         }
-        let cannot_tell = || format!("{}: cannot be read, so it is not overwritten", path.display());
-        let real = followed(path).with_context(cannot_tell)?;
+        let cannot_tell = |error| of_path(path, messages::unreadable_target(error));
+        let real = followed(path).map_err(cannot_tell)?;
         let meta = match fs::metadata(&real) {
             Ok(meta) => meta,
             // whether it can be made, its folder will tell
             Err(_) => return Ok(Self { file, place: Place::File { real, permissions: None } }),
         };
         if meta.is_dir() {
-            bail!(is_folder(path));
+            return Err(of_path(path, messages::is_folder()));
         }
         if meta.len() == file.text.len() as u64
             && fs::read(&real).is_ok_and(|bytes| bytes == file.text.as_bytes())
         {
             return Ok(Self { file, place: Place::Same(parent(&real).to_owned()) });
         }
-        if !force && !is_ours(&real).with_context(cannot_tell)? {
-            bail!(
-                "{}: was not written by psp2falco; choose another file, or overwrite it with --force",
-                path.display()
-            );
+        if !force && !is_ours(&real).map_err(cannot_tell)? {
+            return Err(of_path(path, messages::not_ours()));
         }
         Ok(Self { file, place: Place::File { real, permissions: Some(meta.permissions()) } })
     }
@@ -295,35 +291,30 @@ impl<'t> Target<'t> {
             Place::Same(_) => return Ok(Staged { file, step: Step::Leave }),
             Place::File { real, permissions } => (real, permissions),
         };
-        let failed = || unwritten(&file.path);
+        let failed = |error| unwritten(&file.path, &error);
         // a name that no file can have, and a folder that was made on the way to another file of the batch
         match fs::symlink_metadata(&real) {
-            Ok(meta) if meta.is_dir() => bail!(is_folder(&file.path)),
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(failed),
+            Ok(meta) if meta.is_dir() => return Err(of_path(&file.path, messages::is_folder()).into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error).into()),
             _ => {}
         }
         let folder = parent(&real);
         let exists = permissions.is_some();
-        let mut new = Unfinished::new(&builder(), folder).with_context(|| {
-            format!("{}: no file can be made here; choose another folder", folder.display())
-        })?;
-        new.fill(&file.text, permissions).with_context(failed)?;
+        let mut new =
+            Unfinished::new(&builder(), folder).map_err(|error| of_path(folder, messages::no_file(error)))?;
+        new.fill(&file.text, permissions).map_err(failed)?;
         let old = (kept && exists).then(|| Unfinished::copy_of(&real, &builder(), folder));
-        let old = old.transpose().with_context(failed)?;
+        let old = old.transpose().map_err(failed)?;
         Ok(Staged { file, step: Step::Move { to: real, new, old } })
     }
 }
 
-fn is_folder(path: &Path) -> String {
-    format!("{}: is a folder; name a file", path.display())
+fn of_path(path: &Path, message: Message) -> Problem {
+    Problem::of_file(&path.display().to_string(), message)
 }
 
-fn unwritten(path: &Path) -> String {
-    format!("{}: cannot be written; what was there stays", path.display())
-}
-
-fn no_folder(folder: &Path) -> String {
-    format!("{}: no folder can be made here; choose another place", folder.display())
+fn unwritten(path: &Path, error: &io::Error) -> Problem {
+    of_path(path, messages::not_written(error))
 }
 
 /// The folder of a file.
@@ -332,7 +323,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Those that have the place of an earlier one, or lie in it as if it were a folder.
-fn same_places(targets: &[Target<'_>]) -> Vec<String> {
+fn same_places(targets: &[Target<'_>]) -> Vec<Problem> {
     let mut seen: Vec<(PathBuf, &Path)> = Vec::new();
     let mut problems = Vec::new();
     for target in targets.iter().filter(|target| !matches!(target.place, Place::Stream)) {
@@ -340,11 +331,7 @@ fn same_places(targets: &[Target<'_>]) -> Vec<String> {
         let place = settled(&followed(path).unwrap_or_else(|_| path.clone()));
         let first = seen.iter().find(|(other, _)| place.starts_with(other) || other.starts_with(&place));
         if let Some((_, first)) = first {
-            problems.push(format!(
-                "{}: another output of this run goes to {}; name different files",
-                path.display(),
-                first.display()
-            ));
+            problems.push(of_path(path, messages::same_place(first.display())));
         }
         seen.push((place, path));
     }
@@ -404,7 +391,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
             Err(_) => return Ok(path),
         }
     }
-    Err(io::Error::other("too many symbolic links"))
+    Err(io::Error::other(messages::too_many_links()))
 }
 
 /// Is this the beginning of a bundle of policies, which as JSON bears no mark?
@@ -488,7 +475,7 @@ mod tests {
         assert_eq!(fs::read_to_string(path("old.yaml")).unwrap(), old, "nothing is moved yet");
         fs::create_dir(path("taken.yaml")).unwrap();
         let said = format!("{:#}", prepared.put_in_place().unwrap_err());
-        let expected = format!("{}: cannot be written; what was there stays: ", path("taken.yaml").display());
+        let expected = format!("{}: cannot be written (", path("taken.yaml").display());
         assert!(said.starts_with(&expected) && said.lines().count() == 1, "{said}");
         assert_eq!(fs::read_to_string(path("old.yaml")).unwrap(), old);
         assert_eq!(fs::metadata(path("old.yaml")).unwrap().modified().unwrap(), before);
@@ -517,7 +504,7 @@ mod tests {
         }
         let said = format!("{:#}", prepared.put_in_place().unwrap_err());
         let expected = format!(
-            "\n{}: is new, since what was there before could not be put back: ",
+            "\n{}: is new, since what was there before could not be put back (",
             path("one.yaml").display()
         );
         assert!(said.contains(&expected), "{said}");

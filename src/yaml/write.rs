@@ -1,11 +1,11 @@
-//! Values as YAML that readers of version 1.1 and 1.2 take for the same.
+//! Values as YAML text that readers of version 1.1 and 1.2 take for the same.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 /// Appends `value` in block style, each line indented by `indent` spaces.
-pub(crate) fn emit(value: &Value, indent: usize, out: &mut String) {
+pub(crate) fn write(value: &Value, indent: usize, out: &mut String) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
@@ -44,7 +44,7 @@ fn list_item(item: &Value, indent: usize, out: &mut String) {
         }
         Value::Array(items) if !items.is_empty() => {
             out.push('\n');
-            emit(item, indent, out);
+            write(item, indent, out);
         }
         other => scalar(other, indent, out),
     }
@@ -56,11 +56,11 @@ fn entry(key: &str, value: &Value, indent: usize, out: &mut String) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             out.push('\n');
-            emit(value, indent + 2, out);
+            write(value, indent + 2, out);
         }
         Value::Array(items) if !items.is_empty() => {
             out.push('\n');
-            emit(value, indent + 2, out);
+            write(value, indent + 2, out);
         }
         other => {
             out.push(' ');
@@ -149,12 +149,14 @@ fn double_quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
+    use crate::yaml::Documents;
 
     fn yaml(value: &Value) -> String {
         let mut text = String::new();
-        emit(value, 0, &mut text);
+        write(value, 0, &mut text);
         text
     }
 
@@ -171,6 +173,73 @@ mod tests {
         let back: Value = serde_yaml::from_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert_eq!(back, value, "{text}");
         assert!(text.contains("plain: some words\n") && text.contains("  two\n\n  three\n"), "{text}");
+    }
+
+    #[test]
+    fn strings_come_back_as_they_went() {
+        let odd = [
+            "",
+            " ",
+            "~",
+            "null",
+            "yes",
+            "off",
+            "0644",
+            "1e3",
+            "1_000",
+            "0x1F",
+            "-",
+            "- a",
+            "a: b",
+            "#",
+            "a #b",
+            "{{",
+            "%x",
+            "@",
+            "`",
+            "!t",
+            "&a",
+            "*a",
+            "|",
+            ">",
+            "<<",
+            "\"",
+            "'",
+            "\\",
+            "\\n",
+            "\n",
+            "a\nb\n",
+            "\r\n",
+            "\t",
+            "\u{0}",
+            "\u{7f}",
+            "\u{85}",
+            "\u{a0}",
+            "\u{2028}",
+            "\u{feff}x",
+            "\u{fffe}",
+            "é",
+            "\u{1f600}",
+            "---",
+            "...",
+            ".inf",
+            ".nan",
+            "2026-01-02",
+            "1:30",
+            "=",
+            "y",
+            "No",
+            "inf",
+            "e3",
+        ];
+        let texts = odd.iter().map(|text| json!({ *text: text, "list": [text, [text], {*text: [text]}] }));
+        let numbers = json!({"numbers": [0, -1, i64::MAX, i64::MIN, 1.5, -2.5e-7]});
+        for value in texts.chain([numbers]) {
+            let text = yaml(&value);
+            let read: Vec<Value> =
+                Documents::new(&text).map(|document| document.unwrap().to_value()).collect();
+            assert_eq!(read, [value], "{text}");
+        }
     }
 
     #[test]

@@ -3,17 +3,16 @@
 //! Source: the KRM Functions Specification v1 (kustomize, `cmd/config/docs/api-conventions/functions-spec.md`).
 //!
 //! What the function does not touch stays as it is, comments and spelling included: a list in block style is edited
-//! as text, and the result is read again and compared. Any other list is written anew as JSON.
+//! as text, and the result is read again and compared. Any other list is written as JSON.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use crate::config::{Config, KIND, Reader};
-use crate::problem::{Place, Problem, quote};
-use crate::read::documents;
-use crate::read::node::{Data, Entry, Node};
-use crate::wrap::emit::emit;
+use crate::messages::{config as messages, yaml as yaml_messages};
+use crate::problem::{Message, Place, Problem, quote};
+use crate::yaml::{self, Data, Documents, Entry, Node};
 
 /// The API versions of the wire format; `v1beta1` and `v1alpha1` differ in what is not read here.
 const API_VERSIONS: [&str; 3] =
@@ -72,42 +71,30 @@ impl<'a> List<'a> {
     /// # Errors
     /// A text that is no `ResourceList`.
     pub fn parse(text: &'a str) -> Result<Self, Problem> {
-        let mut documents = documents(text);
+        let mut documents = Documents::new(text);
         let root = match documents.next() {
-            None => return Err(Problem::of_file(FILE, "is empty; a KRM function reads a ResourceList")),
+            None => return Err(Problem::of_file(FILE, messages::empty_list())),
             Some(Ok(root)) => root,
-            Some(Err(syntax)) => {
-                let place = syntax.mark.within(FILE);
-                return Err(Problem { place, path: String::new(), message: syntax.message });
-            }
+            Some(Err(syntax)) => return Err(Problem::new(syntax.mark.within(FILE), "", syntax.message)),
         };
-        let problem = |node: &Node<'_>, path: &str, message: String| Problem {
-            place: node.mark.within(FILE),
-            path: path.to_owned(),
-            message,
+        let problem = |node: &Node<'_>, path: &str, message: Message| {
+            Err(Problem::new(node.mark.within(FILE), path, message))
         };
         if documents.next().is_some() {
-            return Err(problem(
-                &root,
-                "",
-                "several documents; a KRM function reads one ResourceList".to_owned(),
-            ));
+            return problem(&root, "", messages::several_documents());
         }
         let kind = root.text_at("kind").unwrap_or_default();
         if kind != "ResourceList" {
-            let message = format!("a KRM function reads a ResourceList, not {}", quote(kind));
-            return Err(problem(root.locate("kind"), "kind", message));
+            return problem(root.locate("kind"), "kind", messages::no_resource_list(quote(kind)));
         }
         let version = root.text_at("apiVersion").unwrap_or_default();
         if !API_VERSIONS.contains(&version) {
-            let message = format!("unknown version {}; use {}", quote(version), API_VERSIONS.join(", "));
-            return Err(problem(root.locate("apiVersion"), "apiVersion", message));
+            let message = messages::unknown_list_version(quote(version), API_VERSIONS.join(", "));
+            return problem(root.locate("apiVersion"), "apiVersion", message);
         }
         match root.get("items").map(|items| (&items.data, items)) {
             None | Some((Data::List(_) | Data::Null, _)) => Ok(Self { text, root }),
-            Some((_, items)) => {
-                Err(problem(items, "items", format!("must be a list, not {}", items.describe())))
-            }
+            Some((_, items)) => problem(items, "items", yaml_messages::no_list(items.describe())),
         }
     }
 
@@ -141,11 +128,11 @@ impl<'a> List<'a> {
                 "functionConfig.spec",
                 Reader::Function,
             ),
-            other => Err(vec![Problem {
-                place: own.locate("kind").mark.within(FILE),
-                path: "functionConfig.kind".to_owned(),
-                message: format!("must be {KIND} or ConfigMap, not {}", quote(other)),
-            }]),
+            other => {
+                let message = messages::wrong_config_kind(quote(other), KIND);
+                let place = own.locate("kind").mark.within(FILE);
+                Err(vec![Problem::new(place, "functionConfig.kind", message)])
+            }
         }
     }
 
@@ -213,7 +200,7 @@ impl<'a> List<'a> {
     pub fn changed(&self, changes: &Changes) -> String {
         let expected = self.changed_value(changes);
         let edited = self.edited(changes).filter(|text| {
-            let mut documents = documents(text);
+            let mut documents = Documents::new(text);
             matches!((documents.next(), documents.next()), (Some(Ok(root)), None) if root.to_value() == expected)
         });
         edited.unwrap_or_else(|| format!("{expected:#}\n"))
@@ -264,7 +251,7 @@ impl<'a> List<'a> {
         if !changes.results.is_empty() {
             end_line(&mut out);
             out.push_str("results:\n");
-            emit(&changes.results.clone().into(), indent, &mut out);
+            yaml::write(&changes.results.clone().into(), indent, &mut out);
         }
         Some(out)
     }
@@ -277,7 +264,7 @@ impl<'a> List<'a> {
                 out.push_str(key);
             } else {
                 out.push_str("items:\n");
-                emit(&changes.added.clone().into(), 0, out);
+                yaml::write(&changes.added.clone().into(), 0, out);
             }
             out.extend(lines.iter().copied());
             return Some(0);
@@ -308,12 +295,12 @@ impl<'a> List<'a> {
             match changes.items.get(&n) {
                 None => out.extend(lines.get(*start..end)?.iter().copied()),
                 Some(None) => {}
-                Some(Some(value)) => emit(&Value::Array(vec![value.clone()]), depth, out),
+                Some(Some(value)) => yaml::write(&Value::Array(vec![value.clone()]), depth, out),
             }
         }
         if !changes.added.is_empty() {
             end_line(out);
-            emit(&changes.added.clone().into(), depth, out);
+            yaml::write(&changes.added.clone().into(), depth, out);
         }
         Some(depth)
     }

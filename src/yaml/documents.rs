@@ -9,6 +9,8 @@ use serde_yaml::granit_parser::{
 
 use super::node::{Data, Entry, Mark, Node};
 use super::scalar::resolve;
+use crate::messages::yaml as messages;
+use crate::problem::Message;
 
 /// The most nodes that one document may have: well above any cluster dump, well below what exhausts memory.
 pub const MAX_NODES: usize = 4_000_000;
@@ -22,7 +24,7 @@ pub const MAX_BROKEN: usize = 20;
 #[derive(Debug)]
 pub(crate) struct Syntax {
     pub(crate) mark: Mark,
-    pub(crate) message: String,
+    pub(crate) message: Message,
 }
 
 /// The documents of a text. After a broken one it goes on at the next line that starts with `---`.
@@ -79,19 +81,13 @@ impl<'a> Documents<'a> {
         Ok(None)
     }
 
-    fn explain(&self, error: &ScanError) -> String {
+    fn explain(&self, error: &ScanError) -> Message {
         match error.kind() {
-            ErrorKind::RecursionLimitExceeded => {
-                "nested too deep; no manifest needs more than 255 levels".to_owned()
-            }
-            ErrorKind::TabInBlockIndentation => {
-                "not valid YAML: a tab indents this line; use spaces".to_owned()
-            }
-            _ if self.is_asterisk(error) => {
-                "not valid YAML: an unquoted * begins an alias; put it in quotes: '*'".to_owned()
-            }
-            _ if self.flow => format!("not valid JSON or YAML: {}", error.info()),
-            _ => format!("not valid YAML: {}", error.info()),
+            ErrorKind::RecursionLimitExceeded => messages::too_deep(),
+            ErrorKind::TabInBlockIndentation => messages::tab(),
+            _ if self.is_asterisk(error) => messages::asterisk(),
+            _ if self.flow => messages::not_json(error.info()),
+            _ => messages::not_yaml(error.info()),
         }
     }
 
@@ -223,7 +219,7 @@ impl<'a> Tree<'a> {
         self.root.is_none() && self.open.is_empty()
     }
 
-    fn take_in(&mut self, event: Event<'a>, mark: Mark) -> Result<(), String> {
+    fn take_in(&mut self, event: Event<'a>, mark: Mark) -> Result<(), Message> {
         match event {
             Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), mark),
             Event::SequenceStart(_, anchor, _) => self.start(Data::List(Vec::new()), anchor, mark),
@@ -247,7 +243,7 @@ impl<'a> Tree<'a> {
         anchor: usize,
         tag: Option<&Tag>,
         mark: Mark,
-    ) -> Result<(), String> {
+    ) -> Result<(), Message> {
         let plain = style == ScalarStyle::Plain && tag.is_none();
         if let Some(slot) = self.wants_key() {
             let merge = plain && text == "<<";
@@ -265,15 +261,15 @@ impl<'a> Tree<'a> {
         self.add(Node { mark, data }, anchor)
     }
 
-    fn start(&mut self, data: Data<'a>, anchor: usize, mark: Mark) -> Result<(), String> {
+    fn start(&mut self, data: Data<'a>, anchor: usize, mark: Mark) -> Result<(), Message> {
         if self.wants_key().is_some() {
-            return Err("a key must be a string, not a list or a mapping; write it as text".to_owned());
+            return Err(messages::key_is_collection());
         }
         self.open.push(Open { node: Node { mark, data }, anchor, key: None, merged: Vec::new() });
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), String> {
+    fn end(&mut self) -> Result<(), Message> {
         let Some(mut open) = self.open.pop() else { return Ok(()) };
         if let Data::Map(entries) = &mut open.node.data {
             merge(entries, open.merged);
@@ -281,13 +277,13 @@ impl<'a> Tree<'a> {
         self.add(open.node, open.anchor)
     }
 
-    fn alias(&mut self, anchor: usize, mark: Mark) -> Result<(), String> {
+    fn alias(&mut self, anchor: usize, mark: Mark) -> Result<(), Message> {
         let Some(node) = self.anchors.get(&anchor).cloned() else {
-            return Err("an alias must not refer to a value that contains it; write the value out".to_owned());
+            return Err(messages::alias_of_itself());
         };
         if let Some(slot) = self.wants_key() {
             let Data::Text(text) = node.data else {
-                return Err("a key must be a string; write it as text".to_owned());
+                return Err(messages::key_is_no_string());
             };
             *slot = Some(Key { mark, text, merge: false });
             return Ok(());
@@ -296,10 +292,10 @@ impl<'a> Tree<'a> {
         self.add(node, 0)
     }
 
-    fn add(&mut self, node: Node<'a>, anchor: usize) -> Result<(), String> {
+    fn add(&mut self, node: Node<'a>, anchor: usize) -> Result<(), Message> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(format!("more than {MAX_NODES} values in one document; split it into several files"));
+            return Err(messages::too_many_values(MAX_NODES));
         }
         if anchor != 0 {
             self.count_copy(&node)?;
@@ -312,19 +308,17 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    fn count_copy(&mut self, node: &Node<'a>) -> Result<(), String> {
+    fn count_copy(&mut self, node: &Node<'a>) -> Result<(), Message> {
         self.copied += weight(node);
         if self.copied > MAX_COPIED {
-            return Err(format!(
-                "anchors and aliases repeat more than {MAX_COPIED} values; write the values out where they are used"
-            ));
+            return Err(messages::too_many_copies(MAX_COPIED));
         }
         Ok(())
     }
 }
 
 impl<'a> Open<'a> {
-    fn add(&mut self, node: Node<'a>) -> Result<(), String> {
+    fn add(&mut self, node: Node<'a>) -> Result<(), Message> {
         let entries = match &mut self.node.data {
             Data::List(items) => {
                 items.push(node);
@@ -343,7 +337,7 @@ impl<'a> Open<'a> {
             Data::List(items) if items.iter().all(|item| matches!(item.data, Data::Map(_))) => {
                 self.merged.extend(items);
             }
-            _ => return Err("`<<` must have a mapping or a list of mappings to merge".to_owned()),
+            _ => return Err(messages::merge_of_no_mapping()),
         }
         Ok(())
     }
