@@ -39,9 +39,10 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:mas
         let own = match number % 4 {
             0 => "allowedCapabilities: [NET_BIND_SERVICE]\n  hostPorts: [{min: PORT, max: PORT}]",
             1 => "hostNetwork: true\n  hostPorts: [{min: 0, max: PORT}]",
-            2 => {
-                "allowedCapabilities: [NET_BIND_SERVICE, SYS_TIME]\n  allowedUnsafeSysctls: [net.core.somaxconn]"
+            2 if number == 2 => {
+                "allowedCapabilities: [NET_BIND_SERVICE]\n  allowedUnsafeSysctls: [net.core.somaxconn]"
             }
+            2 => "allowedCapabilities: [NET_BIND_SERVICE, SYS_TIME]",
             _ => "allowedHostPaths: [{pathPrefix: /var/lib/ACCOUNT}]",
         };
         let own = own.replace("PORT", &(8000 + number).to_string()).replace("ACCOUNT", &account);

@@ -8,13 +8,14 @@ use psp_admission::sysctl::SAFE;
 use serde_json::{Map, Value};
 
 use super::decision::Decision;
+use super::grants;
 use super::header::{Plugin, Requirements, header};
 use super::item::Names;
 use super::macro_name::macro_name;
 use super::options::{Layer, Options};
 use super::rules_file::{Rendered, RulesFile};
 use super::scope::{check_namespaces, check_scope, everywhere, scope};
-use super::source::Source;
+use super::source::{Scope, Source};
 use crate::pattern;
 use crate::psp::validity::unusable;
 use crate::read::Located;
@@ -76,9 +77,11 @@ pub(super) fn stock_rules(policies: &[Located], options: &Options) -> Result<Ren
         let mut rules = None;
         if has_rules(policy, &restricted, options) {
             check_scope(located)?;
-            let usable = options.access.as_ref().is_some_and(|access| !access.stands_alone(&policy.name));
+            let known = options.access.as_ref().filter(|access| !access.stands_alone(&policy.name));
+            let by_all = known.and_then(|access| access.of(&policy.name)).is_some_and(grants::by_all);
             let names = Names::new(&[&policy.name], macro_name(&policy.name));
-            let scope = (usable, scope(policy, options));
+            let conditions = scope(policy, options);
+            let scope = Scope { usable: known.is_some(), first: known.is_some() && !by_all, conditions };
             rules = Some(file.policy_rules(names, scope, &restricted, &located.place)?);
         }
         restrictions.push((policy.name.clone(), restricted));

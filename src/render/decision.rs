@@ -1,15 +1,19 @@
 //! How policies decide together: each rule counts only where no other policy that the requester may use says otherwise.
 //!
-//! Falco puts each macro into each rule that names it, so a rule that asks all policies costs as much as all of them.
-//! Hence a rule asks only those whose answer is open: what it has just found, many of them refuse as well.
+//! Falco copies each macro into each rule that names it, and judges each copy anew. So a rule asks no policy that makes
+//! no difference to it:
+//! - one that no request can hold together with the rule's own, as those of two applications in two namespaces;
+//! - one that refuses the pod for the same reason as the rule;
+//! - of two that the same requesters may use, the one that refuses what the other refuses, and more.
+//!
+//! Administrators may use every policy. For them, policies answer that nobody else holds together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Result;
-use psp_admission::Field;
-use psp_admission::access::{Access, Grants};
+use psp_admission::access::{Access, Grants, Holders};
 use serde_json::{Map, Value, json};
 
 use super::grants::{EVERY, Usable, usable};
@@ -27,34 +31,43 @@ pub(super) struct Decision<'a> {
     object: AuditObject,
     /// The macro of who may use every policy, with its lists, until it is placed.
     every: Option<Vec<Rc<TemplateItem>>>,
-    members: Vec<Member>,
+    members: Vec<Member<'a>>,
+    /// Numbers of what rules ask of the pod.
+    tests: HashMap<Test, usize>,
     left_out: BTreeSet<Arc<str>>,
 }
 
+/// What rules ask of the pod, apart from the policies that ask it.
+#[derive(PartialEq, Eq, Hash)]
+enum Test {
+    /// The same condition in the rules of all policies.
+    Shared(PolicyText),
+    /// A condition by macros of the policy's own, by the number of the field's rules.
+    Own { rules: usize, corrects: bool },
+}
+
 /// A policy that takes part.
-struct Member {
+struct Member<'a> {
     id: String,
     place: Place,
     /// Who may use it: the macro, with what that stands on.
     usable: Vec<Rc<TemplateItem>>,
     usable_by_all: bool,
+    /// Its rules count for everybody, though nobody is known to may use it.
+    stands_alone: bool,
+    holders: Holders<'a>,
     rules: Option<PolicyRules>,
-    /// What it refuses: conditions, by the numbers of the fields' rules.
+    /// What it refuses: conditions, by the numbers of their tests.
     refused: BTreeMap<usize, String>,
     /// What it corrects, likewise.
     corrected: BTreeMap<usize, String>,
 }
 
-impl Member {
-    fn corrects(&self) -> bool {
-        !self.corrected.is_empty()
-    }
-}
-
 impl<'a> Decision<'a> {
     pub(super) fn new(access: &'a Access, object: AuditObject) -> Result<Self> {
         let Usable { items, left_out, .. } = usable(EVERY, access.every(), None, object.root())?;
-        Ok(Self { access, object, every: Some(items), members: Vec::new(), left_out })
+        let (members, tests) = (Vec::new(), HashMap::new());
+        Ok(Self { access, object, every: Some(items), members, tests, left_out })
     }
 
     /// Takes in a policy with its rules, if it has any.
@@ -69,18 +82,30 @@ impl<'a> Decision<'a> {
         let own = usable(&format!("{id}__usable"), grants, Some(EVERY), self.object.root())?;
         self.left_out.extend(own.left_out);
         let every = self.every.take_if(|_| !own.by_all);
-        let texts = |of: fn(&FieldRules) -> Option<&PolicyText>| -> BTreeMap<usize, String> {
-            let rules = rules.iter().flat_map(|rules| rules.fields.iter().map(|field| (field, &rules.names)));
-            rules.filter_map(|(field, names)| Some((field.number, of(field)?.with(names)))).collect()
-        };
+        let (mut refused, mut corrected) = (BTreeMap::new(), BTreeMap::new());
+        if let Some(rules) = &rules {
+            for field in &rules.fields {
+                for (asked, corrects, tests) in
+                    [(&field.refused, false, &mut refused), (&field.corrected, true, &mut corrected)]
+                {
+                    if let Some(condition) = asked {
+                        let next = self.tests.len();
+                        let number = *self.tests.entry(test(field, condition, corrects)).or_insert(next);
+                        tests.insert(number, condition.with(&rules.names));
+                    }
+                }
+            }
+        }
         self.members.push(Member {
-            refused: texts(|field| field.refused.as_ref()),
-            corrected: texts(|field| field.corrected.as_ref()),
             id,
             place: located.place.clone(),
             usable: every.into_iter().flatten().chain(own.items).collect(),
             usable_by_all: own.by_all,
+            stands_alone: self.access.stands_alone(policy),
+            holders: self.access.of(policy).map(Grants::holders).unwrap_or_default(),
             rules,
+            refused,
+            corrected,
         });
         Ok(())
     }
@@ -91,234 +116,224 @@ impl<'a> Decision<'a> {
     /// # Errors
     /// A template that does not render, and rules that have grown beyond all use.
     pub(super) fn finish(self, file: &mut RulesFile, scope: Vec<String>) -> Result<Vec<String>> {
-        let common = Common::of(&self.members);
-        let mut macros = self.asked(&common);
-        let admitted = self.name_admitted(&common, &mut macros);
-        self.verdicts(&common, &mut macros);
+        let mut macros = Macros::default();
+        let indexes = 0..self.members.len();
+        let admitted: Vec<_> = indexes.clone().map(|index| self.admitted(index, &mut macros)).collect();
+        macros.add(
+            "psps_changed_by_all".to_owned(),
+            ">\n    (jevt.value[/requestObject/spec/securityContext/seccompProfile] exists and not jevt.value[/objectRef/subresource] exists\n    \
+             and not jevt.value[/requestObject/metadata/annotations/seccomp.security.alpha.kubernetes.io~1pod] exists)"
+                .to_owned(),
+            Some("As sent, the pod has a seccomp profile without the annotation that stood for it: every policy added that."),
+        );
+        indexes.for_each(|index| self.corrects(index, &mut macros));
         let may_lack = self.access.whole && !self.members.iter().any(|m| m.usable_by_all);
         let usable: Vec<String> = self.members.iter().map(|m| format!("{}__usable", m.id)).collect();
         let usable = if usable.is_empty() { NEVER.to_owned() } else { usable.join(" or ") };
-        let macros = macros.into_iter().filter(|item| !item.condition.is_empty()).map(Macro::data).collect();
         let data: [(&str, Value); 4] = [
-            ("macros", Value::Array(macros)),
+            ("macros", macros.data()),
             ("may_lack", may_lack.into()),
             ("usable", usable.into()),
             ("scope", scope.into()),
         ];
         let data: Map<String, Value> = data.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        for member in &self.members {
+        for (member, admitted) in self.members.iter().zip(&admitted) {
             file.add_shared(&member.usable);
             if let Some(rules) = &member.rules {
-                file.add(rules, &admitted, &member.place)?;
+                file.add(rules, admitted, &member.place)?;
             }
         }
         file.add_shared(&file.templates.items(Source::Shared("set", data))?);
         Ok(self.left_out.iter().map(|name| name.to_string()).collect())
     }
 
-    /// What each policy refuses and corrects, and whether it admits a pod (those that have it in common: apart from
-    /// what they all refuse).
-    fn asked(&self, common: &Common) -> Vec<Macro> {
-        let text = |conditions: &BTreeMap<usize, String>, except: &BTreeSet<usize>| {
-            let left: Vec<&str> =
-                conditions.iter().filter(|(n, _)| !except.contains(n)).map(|(_, c)| c.as_str()).collect();
-            left.join(" or ")
+    /// The macros that a policy's Violation rules ask whether another policy admits the pod, by the numbers of the
+    /// fields' rules.
+    fn admitted(&self, index: usize, macros: &mut Macros) -> BTreeMap<usize, String> {
+        let mut names = BTreeMap::new();
+        let Some(rules) = self.members.get(index).and_then(|member| member.rules.as_ref()) else {
+            return names;
         };
-        let mut macros = vec![
-            Macro::new("psps_commonly_refused", common.texts(&common.refused, |m| &m.refused, &self.members))
-                .comment("What most policies refuse, and what they correct: asked once for all of them."),
-            Macro::new(
-                "psps_commonly_corrected",
-                common.texts(&common.corrected, |m| &m.corrected, &self.members),
-            ),
-        ];
-        let none = BTreeSet::new();
-        for (index, member) in self.members.iter().enumerate() {
-            let id = &member.id;
-            let (refuses, corrects) = (common.refuses(index), common.corrects(index));
-            let else_refused = text(&member.refused, if refuses { &common.refused } else { &none });
-            let else_corrected = text(&member.corrected, if corrects { &common.corrected } else { &none });
-            macros.push(Macro::new(&format!("{id}__refused"), text(&member.refused, &none)));
-            let refused = if refuses { "refused_else" } else { "refused" };
-            macros.push(Macro::new(&format!("{id}__refused_else"), else_refused.clone()));
-            macros.push(Macro::new(&format!("{id}__corrected"), else_corrected.clone()));
-            let not_refused =
-                if else_refused.is_empty() { String::new() } else { format!(" and not {id}__{refused}") };
-            macros.push(Macro::new(&format!("{id}__admits"), format!("({id}__usable{not_refused})")));
-        }
-        macros
-    }
-
-    /// Names the macro that the Violation rules of each number ask, and adds what they are.
-    fn name_admitted(&self, common: &Common, macros: &mut Vec<Macro>) -> BTreeMap<usize, String> {
-        let mut names: BTreeMap<Vec<usize>, String> = BTreeMap::new();
-        let mut admitted = BTreeMap::new();
-        let rules = self.members.iter().flat_map(|m| m.rules.iter().flat_map(|rules| &rules.fields));
-        let refusals: BTreeMap<usize, Field> =
-            rules.filter(|rules| rules.refused.is_some()).map(|rules| (rules.number, rules.field)).collect();
-        for (number, field) in &refusals {
-            let all = self.members.iter().enumerate();
-            let mut open: Vec<usize> =
-                all.filter(|(_, m)| !m.refused.contains_key(number)).map(|(i, _)| i).collect();
-            let general = open.len() + 1 == self.members.len() && self.members.len() > 1;
-            if general {
-                open = (0..self.members.len()).collect();
-            }
-            let with = format!("psps_admitted_with_{field}");
-            let taken = names.values().filter(|n| **n == with || n.starts_with(&format!("{with}_"))).count();
-            let name = names.entry(open.clone()).or_insert_with(|| {
-                let name = match (general, taken) {
-                    (true, _) => "psps_admitted".to_owned(),
-                    (false, 0) => with,
-                    (false, n) => format!("{with}_{}", n + 1),
-                };
-                // a policy that refuses little is soon asked
-                open.sort_by_key(|i| self.members.get(*i).map(|m| m.refused.len()));
-                let (mut others, mut alike) = (Vec::new(), Vec::new());
-                for index in open {
-                    let Some(member) = self.members.get(index) else { continue };
-                    let list = if common.refuses(index) { &mut alike } else { &mut others };
-                    list.push(format!("{}__admits", member.id));
-                }
-                if !alike.is_empty() {
-                    others.push(format!("not psps_commonly_refused and ({})", alike.join(" or ")));
-                }
-                let any = if others.is_empty() { NEVER.to_owned() } else { others.join(" or ") };
-                let first = admitted.is_empty();
-                macros.push(Macro::new(&name, format!("({any})")).comment_if(
-                    first,
-                    "Some usable policy does not refuse the pod. Those that refuse what a rule has just found need not be asked.",
-                ));
-                name
-            });
-            admitted.insert(*number, name.clone());
-        }
-        admitted
-    }
-
-    /// Adds when the corrections of a policy have their way.
-    fn verdicts(&self, common: &Common, macros: &mut Vec<Macro>) {
-        macros.push(
-            Macro::new(
-                "psps_changed_by_all",
-                ">\n    (jevt.value[/requestObject/spec/securityContext/seccompProfile] exists and not ka.target.subresource exists\n    \
-                 and not jevt.value[/requestObject/metadata/annotations/seccomp.security.alpha.kubernetes.io~1pod] exists)",
-            )
-            .comment("As sent, the pod has a seccomp profile without the annotation that stood for it: every policy added that."),
-        );
-        let (mut before, mut after) = (Chains::default(), Chains::default());
-        let mut late = Vec::new();
-        for (index, member) in self.members.iter().enumerate() {
-            let it = member.corrects().then(|| before.so_far(&member.id, "before", macros)).flatten();
-            late.push(it);
-            before.add(usize::from(common.refuses(index)), format!("{}__admits", member.id));
-        }
-        let mut corrects = Vec::new();
-        for ((index, member), late) in self.members.iter().enumerate().zip(late).rev() {
-            let id = &member.id;
-            if member.corrects() {
-                let mut verdict = Vec::new();
-                if !member.refused.is_empty() {
-                    verdict.push(format!("not {id}__refused"));
-                }
-                if let Some(late) = late {
-                    verdict.push(format!("not ({late})"));
-                }
-                if let Some(unchanged) = after.so_far(id, "after", macros) {
-                    verdict.push(format!("(psps_changed_by_all or not ({unchanged}))"));
-                }
-                let verdict = if verdict.is_empty() { format!("not {NEVER}") } else { verdict.join(" and ") };
-                corrects.push(Macro::new(&format!("{id}__corrects"), format!("({verdict})")));
-            }
-            let alike = common.refuses(index) && common.corrects(index);
-            let else_corrects =
-                member.corrected.keys().any(|n| !(common.corrects(index) && common.corrected.contains(n)));
-            let corrected = if else_corrects { format!(" and not {id}__corrected") } else { String::new() };
-            // one that corrects what the common ones do, but refuses otherwise, is asked in full
-            let own = if common.corrects(index) && !common.refuses(index) {
-                " and not psps_commonly_corrected"
-            } else {
-                ""
+        for field in &rules.fields {
+            let Some(condition) = &field.refused else {
+                continue;
             };
-            let class = usize::from(common.refuses(index)) + usize::from(alike);
-            after.add(class, format!("{id}__admits{own}{corrected}"));
+            let found = self.tests.get(&test(field, condition, false));
+            let open = |_: usize, member: &Member<'_>| {
+                let refuses = found.is_some_and(|number| member.refused.contains_key(number));
+                (!refuses).then(|| member.refused.clone())
+            };
+            let others = self.others(index, open);
+            names.insert(field.number, macros.admitted(field.field.name(), others));
         }
-        if let Some(first) = corrects.pop() {
-            macros.push(first.comment(
+        names
+    }
+
+    /// Adds the macro by which a policy that corrects a pod has its way: it does not refuse the pod, no policy before it
+    /// admits the pod, and none after it admits the pod as it is.
+    fn corrects(&self, index: usize, macros: &mut Macros) {
+        let Some(own) = self.members.get(index).filter(|member| !member.corrected.is_empty()) else {
+            return;
+        };
+        let id = &own.id;
+        let mut verdict = Vec::new();
+        if !own.refused.is_empty() {
+            macros.add(format!("{id}__refused"), any(&own.refused), None);
+            verdict.push(format!("not {id}__refused"));
+        }
+        // what the policy itself refuses is not so here
+        let else_refused = |other: &Member<'_>| -> Tests {
+            let tests = other.refused.iter().filter(|(number, _)| !own.refused.contains_key(number));
+            tests.map(|(number, condition)| (*number, condition.clone())).collect()
+        };
+        let before = self.others(index, |at, other| (at < index).then(|| else_refused(other)));
+        let after = self.others(index, |at, other| {
+            // one that corrects all that this policy does is no policy that leaves the pod as it is
+            let changes = own.corrected.keys().all(|number| other.corrected.contains_key(number));
+            (at > index && !changes).then(|| {
+                let mut tests = else_refused(other);
+                tests.extend(other.corrected.iter().map(|(number, condition)| (*number, condition.clone())));
+                tests
+            })
+        });
+        match before {
+            Condition::Never => {}
+            Condition::Always => verdict.push(NEVER.to_owned()),
+            Condition::If(before) => verdict.push(format!("not ({before})")),
+        }
+        match after {
+            Condition::Never => {}
+            Condition::Always => verdict.push("psps_changed_by_all".to_owned()),
+            Condition::If(after) => verdict.push(format!("(psps_changed_by_all or not ({after}))")),
+        }
+        let verdict = if verdict.is_empty() { format!("not {NEVER}") } else { verdict.join(" and ") };
+        macros.add(
+            format!("{id}__corrects"),
+            format!("({verdict})"),
+            Some(
                 "A policy that corrects a pod has its way where none before it admits the pod, and none after it as it is.",
-            ));
-            macros.extend(corrects.into_iter().rev());
+            ),
+        );
+    }
+
+    /// A condition: of some policies beside this one, the requester may use one, and nothing of what that one is asked is
+    /// so. `asked` says of each policy what it is asked; none for a policy that is left out.
+    fn others(&self, index: usize, asked: impl Fn(usize, &Member<'a>) -> Option<Tests>) -> Condition {
+        let (mut together, mut administrators) = (Vec::new(), Vec::new());
+        let Some(own) = self.members.get(index) else {
+            return Condition::Never;
+        };
+        for (at, member) in self.members.iter().enumerate().filter(|(at, _)| *at != index) {
+            let Some(tests) = asked(at, member) else {
+                continue;
+            };
+            let usable = (!member.usable_by_all).then(|| format!("{}__usable", member.id));
+            match member.usable_by_all || own.stands_alone || own.holders.meet(&member.holders) {
+                true => together.push(Other { usable, tests }),
+                false => administrators.push(Other { usable: None, tests }),
+            }
+        }
+        let together = least(together, &[]);
+        let administrators = least(administrators, &together);
+        let every = match any_admits(&administrators) {
+            Condition::Never => None,
+            Condition::Always => Some(EVERY.to_owned()),
+            Condition::If(condition) => Some(format!("{EVERY} and ({condition})")),
+        };
+        match (any_admits(&together), every) {
+            (Condition::Always, _) => Condition::Always,
+            (Condition::Never, None) => Condition::Never,
+            (Condition::Never, Some(every)) => Condition::If(every),
+            (condition, None) => condition,
+            (Condition::If(condition), Some(every)) => Condition::If(format!("{condition} or {every}")),
         }
     }
 }
 
-/// A macro and the comment above it; one without a condition is not written.
-struct Macro {
-    name: String,
-    condition: String,
-    comment: Option<&'static str>,
-}
-
-impl Macro {
-    fn new(name: &str, condition: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), condition: condition.into(), comment: None }
-    }
-
-    fn comment(self, comment: &'static str) -> Self {
-        self.comment_if(true, comment)
-    }
-
-    fn comment_if(mut self, commented: bool, comment: &'static str) -> Self {
-        self.comment = commented.then_some(comment);
-        self
-    }
-
-    /// As the template takes it.
-    fn data(self) -> Value {
-        json!({"name": self.name, "condition": self.condition, "comment": self.comment})
+/// What a rule asks of the pod.
+fn test(field: &FieldRules, condition: &PolicyText, corrects: bool) -> Test {
+    match condition.is_shared() {
+        true => Test::Shared(condition.clone()),
+        false => Test::Own { rules: field.number, corrects },
     }
 }
 
-/// What many policies refuse, and what many of those correct, by the numbers of the blocks that say so.
-struct Common {
-    refused: BTreeSet<usize>,
-    corrected: BTreeSet<usize>,
-    /// Which policies refuse all of it.
-    refusing: BTreeSet<usize>,
-    /// Which policies correct all of it.
-    correcting: BTreeSet<usize>,
+/// Conditions, by the numbers of their tests.
+type Tests = BTreeMap<usize, String>;
+
+/// A policy that another one's rule asks.
+struct Other {
+    /// The macro of who may use it; none where that is certain.
+    usable: Option<String>,
+    /// What must not be so.
+    tests: Tests,
 }
 
-impl Common {
-    fn of(members: &[Member]) -> Self {
-        let keys = |conditions: &BTreeMap<usize, String>| conditions.keys().copied().collect();
-        let (refused, refusing) = shared(&members.iter().map(|m| keys(&m.refused)).collect::<Vec<_>>());
-        let (corrected, correcting) = shared(&members.iter().map(|m| keys(&m.corrected)).collect::<Vec<_>>());
-        Self { refused, corrected, refusing, correcting }
-    }
-
-    fn refuses(&self, member: usize) -> bool {
-        self.refusing.contains(&member)
-    }
-
-    fn corrects(&self, member: usize) -> bool {
-        self.correcting.contains(&member)
-    }
-
-    /// The conditions of the blocks, as the first policy that has them says them.
-    fn texts(
-        &self,
-        numbers: &BTreeSet<usize>,
-        of: fn(&Member) -> &BTreeMap<usize, String>,
-        members: &[Member],
-    ) -> String {
-        let condition = |number| members.iter().find_map(|m| of(m).get(number).cloned());
-        numbers.iter().filter_map(condition).collect::<Vec<_>>().join(" or ")
+impl Other {
+    /// The condition that it answers by, without some tests; none where it always holds.
+    fn condition(&self, without: &BTreeSet<usize>) -> Option<String> {
+        let tests = self.tests.iter().filter(|(number, _)| !without.contains(number));
+        let tests: Vec<&str> = tests.map(|(_, condition)| condition.as_str()).collect();
+        let tests = (!tests.is_empty()).then(|| format!("not ({})", tests.join(" or ")));
+        let parts: Vec<String> = self.usable.iter().cloned().chain(tests).collect();
+        (!parts.is_empty()).then(|| parts.join(" and "))
     }
 }
 
-/// So many policies must have something in common before it is worth a macro more to read.
-const FEW: usize = 4;
+/// When something holds.
+enum Condition {
+    Never,
+    Always,
+    If(String),
+}
+
+/// With so many policies each is compared, those with the fewest tests: more would take long, and find little.
+const COMPARED: usize = 16;
+
+/// The policies without those that are asked for nothing, since another passes wherever they pass: one of `certain`, or
+/// one that may be used by all who may use them.
+fn least(mut others: Vec<Other>, certain: &[Other]) -> Vec<Other> {
+    others.sort_by_key(|other| (other.tests.len(), other.usable.is_some()));
+    let mut kept: Vec<Other> = Vec::new();
+    for other in others {
+        let open = kept.iter().filter(|kept| kept.usable.is_none());
+        let passes = |known: &Other| known.tests.keys().all(|number| other.tests.contains_key(number));
+        if !certain.iter().chain(open).take(COMPARED).any(passes) {
+            kept.push(other);
+        }
+    }
+    kept
+}
+
+/// A condition: one of the policies may be used, and nothing of what it is asked is so. What many are asked is asked
+/// once.
+fn any_admits(others: &[Other]) -> Condition {
+    let sets: Vec<BTreeSet<usize>> = others.iter().map(|o| o.tests.keys().copied().collect()).collect();
+    let (common, having) = shared(&sets);
+    let mut conditions = Vec::new();
+    let mut with_common = Vec::new();
+    for (index, other) in others.iter().enumerate() {
+        if having.contains(&index) {
+            with_common.push(other.condition(&common));
+        } else if let Some(condition) = other.condition(&BTreeSet::new()) {
+            conditions.push(condition);
+        } else {
+            return Condition::Always;
+        }
+    }
+    let texts = common.iter().filter_map(|number| others.iter().find_map(|o| o.tests.get(number).cloned()));
+    let common = texts.collect::<Vec<_>>().join(" or ");
+    match with_common.into_iter().collect::<Option<Vec<String>>>() {
+        Some(rest) if rest.is_empty() => {}
+        Some(rest) => conditions.push(format!("not ({common}) and ({})", rest.join(" or "))),
+        // for one of them that is all there is to ask
+        None => conditions.push(format!("not ({common})")),
+    }
+    match conditions.is_empty() {
+        true => Condition::Never,
+        false => Condition::If(conditions.join(" or ")),
+    }
+}
 
 /// The elements of some sets that are worth taking out, and the sets that have them all: as many elements times as many
 /// sets as can be had by taking elements in the order of their frequency.
@@ -330,59 +345,72 @@ fn shared(sets: &[BTreeSet<usize>]) -> (BTreeSet<usize>, BTreeSet<usize>) {
     let mut best = (BTreeSet::new(), BTreeSet::new());
     let mut taken = BTreeSet::new();
     let mut having: BTreeSet<usize> = (0..sets.len()).collect();
+    let worth =
+        |taken: &BTreeSet<usize>, having: &BTreeSet<usize>| taken.len() * having.len().saturating_sub(1);
     for number in by_count {
         taken.insert(number);
         having.retain(|i| sets.get(*i).is_some_and(|s| s.contains(&number)));
-        let worth =
-            |taken: &BTreeSet<usize>, having: &BTreeSet<usize>| taken.len() * having.len().saturating_sub(1);
-        if having.len() >= FEW && worth(&taken, &having) > worth(&best.0, &best.1) {
+        if worth(&taken, &having) > worth(&best.0, &best.1) {
             best = (taken.clone(), having.clone());
         }
     }
     best
 }
 
-/// Policies in a row, asked so far: those asked in full, those that have much in common, and those of them that also
-/// correct much in common.
+/// The macros that the decision adds, in the order of the file.
 #[derive(Default)]
-struct Chains([Chain; 3]);
-
-#[derive(Default)]
-struct Chain {
-    /// The macro of those up to the last that needed it.
-    so_far: Option<String>,
-    /// Those since.
-    since: Vec<String>,
+struct Macros {
+    items: Vec<Value>,
+    /// The names of those that Violation rules ask, by their conditions.
+    admitted: HashMap<String, String>,
+    /// How many of these are named after a field.
+    of_field: HashMap<&'static str, usize>,
+    /// What has been said of the macros of a kind.
+    said: HashSet<&'static str>,
 }
 
-impl Chains {
-    fn add(&mut self, class: usize, condition: String) {
-        if let Some(chain) = self.0.get_mut(class) {
-            chain.since.push(condition);
-        }
+impl Macros {
+    /// Adds a macro, below a comment that is written once.
+    fn add(&mut self, name: String, condition: String, comment: Option<&'static str>) {
+        let comment = comment.filter(|comment| self.said.insert(comment));
+        self.items.push(json!({"name": name, "condition": condition, "comment": comment}));
     }
 
-    /// A condition: one of those so far holds.
-    fn so_far(&mut self, id: &str, what: &str, macros: &mut Vec<Macro>) -> Option<String> {
-        let mut parts = Vec::new();
-        for (chain, suffix) in self.0.iter_mut().zip(["", "_alike", "_same"]) {
-            if !chain.since.is_empty() {
-                let name = format!("{id}__{what}{suffix}");
-                let all: Vec<String> = chain.so_far.take().into_iter().chain(chain.since.drain(..)).collect();
-                macros.push(Macro::new(&name, format!("({})", all.join(" or "))));
-                chain.so_far = Some(name);
-            }
-            parts.push(chain.so_far.clone());
-        }
-        let [full, alike, same] = parts.as_slice() else { return None };
-        let mut inner: Vec<String> = alike.iter().cloned().collect();
-        inner.extend(same.as_ref().map(|s| format!("not psps_commonly_corrected and {s}")));
-        let common = match inner.as_slice() {
-            [] => None,
-            [one] => Some(format!("not psps_commonly_refused and {one}")),
-            many => Some(format!("not psps_commonly_refused and ({})", many.join(" or "))),
+    /// The macro of a condition by which another policy admits a pod that has been found to be refused in a field.
+    fn admitted(&mut self, field: &'static str, condition: Condition) -> String {
+        let condition = match condition {
+            Condition::Never => NEVER.to_owned(),
+            Condition::Always => format!("not {NEVER}"),
+            Condition::If(condition) => condition,
         };
-        let all: Vec<String> = full.iter().cloned().chain(common).collect();
-        (!all.is_empty()).then(|| all.join(" or "))
+        if let Some(name) = self.admitted.get(&condition) {
+            return name.clone();
+        }
+        let count = self.of_field.entry(field).or_default();
+        *count += 1;
+        let name = match (condition == NEVER, *count) {
+            (true, _) => "psps_admitted_by_none".to_owned(),
+            (false, 1) => format!("psps_admitted_with_{field}"),
+            (false, count) => format!("psps_admitted_with_{field}_{count}"),
+        };
+        self.add(
+            name.clone(),
+            format!("({condition})"),
+            Some(
+                "Another usable policy admits the pod. Those that refuse what a rule has just found are not asked, nor those that no request can use beside the rule's own.",
+            ),
+        );
+        self.admitted.insert(condition, name.clone());
+        name
     }
+
+    /// As the template takes them.
+    fn data(self) -> Value {
+        Value::Array(self.items)
+    }
+}
+
+/// The conditions as one.
+fn any(tests: &Tests) -> String {
+    tests.values().map(String::as_str).collect::<Vec<_>>().join(" or ")
 }

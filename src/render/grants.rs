@@ -55,11 +55,19 @@ struct Parts {
     within: BTreeMap<Arc<str>, (Subjects, Names)>,
 }
 
+/// Does everybody hold these grants?
+pub(super) fn by_all(grants: &Grants) -> bool {
+    everybody(&grants.everywhere)
+}
+
+fn everybody(subjects: &Subjects) -> bool {
+    [ACCOUNTS, AUTHENTICATED].iter().any(|group| subjects.groups.contains(*group))
+}
+
 impl Parts {
     fn new(grants: &Grants, left_out: &mut Names) -> Self {
         let mut parts = Self::default();
-        let everybody = |s: &Subjects| [ACCOUNTS, AUTHENTICATED].iter().any(|g| s.groups.contains(*g));
-        parts.by_all = everybody(&grants.everywhere);
+        parts.by_all = by_all(grants);
         let mut kept = |names: &Names| -> Names {
             let (kept, lost): (Names, Names) = names.iter().cloned().partition(|n| expressible(n));
             left_out.extend(lost);
@@ -137,24 +145,18 @@ pub(super) fn usable(name: &str, grants: &Grants, or_macro: Option<&str>, object
     let mut left_out = Names::new();
     let parts = Parts::new(grants, &mut left_out);
     let mut writer = Writer { name, lists: Vec::new() };
-    let mut clauses: Vec<String> = or_macro.map(str::to_owned).into_iter().collect();
+    let mut clauses = Clauses::default();
     if parts.by_all {
-        clauses = vec!["jevt.value[/verb] exists".to_owned()];
+        clauses.add(None, "jevt.value[/verb] exists");
     } else {
+        or_macro.into_iter().for_each(|or_macro| clauses.add(None, or_macro));
         writer.pods(&parts, object, &mut clauses);
-        let direct = writer.requesters(&parts, &Requester::Direct, &mut left_out);
-        let impersonated = writer.requesters(&parts, &Requester::Impersonated, &mut left_out);
-        for (test, requesters) in [
-            ("not jevt.value[/impersonatedUser/username] exists", direct),
-            ("jevt.value[/impersonatedUser/username] exists", impersonated),
-        ] {
-            if !requesters.is_empty() {
-                clauses.push(format!("{test} and ({})", requesters.join("\n        or ")));
-            }
+        for requester in [Requester::Direct, Requester::Impersonated] {
+            writer.requesters(&parts, &requester, &mut clauses, &mut left_out);
         }
     }
-    if clauses.is_empty() {
-        clauses.push(NEVER.to_owned());
+    if clauses.0.is_empty() {
+        clauses.add(None, NEVER);
     }
     let mut text = String::new();
     if name == EVERY {
@@ -163,10 +165,36 @@ pub(super) fn usable(name: &str, grants: &Grants, or_macro: Option<&str>, object
     for (index, items) in writer.lists.iter().enumerate() {
         let _ = writeln!(text, "- list: {}\n  items: [{items}]", writer.list(index));
     }
-    let _ = write!(text, "- macro: {name}\n  condition: >\n    ({})", clauses.join("\n      or "));
+    let _ = write!(text, "- macro: {name}\n  condition: >\n    ({})", clauses.text());
     let items = TemplateItem::parse(&text, None, &Rc::new(Source::Written))
         .map_err(|error| anyhow!("{name}: {}", error.message))?;
     Ok(Usable { items, by_all: parts.by_all, left_out })
+}
+
+/// Conditions of which one must hold, below those that name the namespaces in which they count.
+#[derive(Default)]
+struct Clauses(Vec<(Option<String>, Vec<String>)>);
+
+impl Clauses {
+    fn add(&mut self, namespaces: Option<String>, condition: impl Into<String>) {
+        let condition = condition.into();
+        match self.0.iter_mut().find(|(known, _)| namespaces.is_some() && *known == namespaces) {
+            Some((_, conditions)) => conditions.push(condition),
+            None => self.0.push((namespaces, vec![condition])),
+        }
+    }
+
+    fn text(&self) -> String {
+        let clause = |(namespaces, conditions): &(Option<String>, Vec<String>)| {
+            let any = conditions.join("\n        or ");
+            match namespaces {
+                None => any,
+                Some(namespaces) if conditions.len() == 1 => format!("{namespaces} and {any}"),
+                Some(namespaces) => format!("{namespaces}\n        and ({any})"),
+            }
+        };
+        self.0.iter().map(clause).collect::<Vec<_>>().join("\n      or ")
+    }
 }
 
 enum Requester {
@@ -183,18 +211,17 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Pods that may whoever asks for them.
-    fn pods(&mut self, parts: &Parts, object: &str, clauses: &mut Vec<String>) {
+    fn pods(&mut self, parts: &Parts, object: &str, clauses: &mut Clauses) {
         if !parts.open.is_empty() {
-            clauses.push(self.among(NAMESPACE, &parts.open));
+            clauses.add(None, self.among(NAMESPACE, &parts.open));
         }
         let account = format!("jevt.value[{object}/spec/serviceAccountName]");
         if !parts.at_home.is_empty() {
-            clauses.push(self.accounted(&account, &parts.at_home));
+            clauses.add(None, self.accounted(&account, &parts.at_home));
         }
         for (accounts, namespaces) in alike(parts.pods.iter().map(|(n, a)| (n, a.clone()))) {
             let namespaces = self.among(NAMESPACE, &namespaces);
-            let accounted = self.accounted(&account, &accounts);
-            clauses.push(format!("{namespaces} and {accounted}"));
+            clauses.add(Some(namespaces), self.accounted(&account, &accounts));
         }
     }
 
@@ -208,24 +235,25 @@ impl Writer<'_> {
     }
 
     /// Requesters who may whatever the pod's service account.
-    fn requesters(&mut self, parts: &Parts, requester: &Requester, left_out: &mut Names) -> Vec<String> {
-        let mut clauses = self.subjects(&parts.everywhere, requester, left_out);
-        clauses.extend(parts.at_home.iter().map(|name| requester.is_at_home(name)));
+    fn requesters(
+        &mut self,
+        parts: &Parts,
+        requester: &Requester,
+        clauses: &mut Clauses,
+        left_out: &mut Names,
+    ) {
+        let mut subjects = self.subjects(&parts.everywhere, requester, left_out);
+        subjects.extend(parts.at_home.iter().map(|name| requester.is_at_home(name)));
+        requester.is_any_of(subjects).into_iter().for_each(|condition| clauses.add(None, condition));
         let keyed =
             parts.within.iter().map(|(n, (s, a))| (n, (s.users.clone(), s.groups.clone(), a.clone())));
         for ((users, groups, accounts), namespaces) in alike(keyed) {
             let namespaces = self.among(NAMESPACE, &namespaces);
             let mut subjects = self.subjects(&Subjects { users, groups }, requester, left_out);
-            for name in accounts {
-                subjects.push(requester.is_at_home(&name));
-            }
-            match subjects.as_slice() {
-                [] => {}
-                [one] => clauses.push(format!("{namespaces} and {one}")),
-                many => clauses.push(format!("{namespaces} and ({})", many.join(" or "))),
-            }
+            subjects.extend(accounts.iter().map(|name| requester.is_at_home(name)));
+            let condition = requester.is_any_of(subjects);
+            condition.into_iter().for_each(|condition| clauses.add(Some(namespaces.clone()), condition));
         }
-        clauses
     }
 
     fn subjects(&mut self, subjects: &Subjects, requester: &Requester, left_out: &mut Names) -> Vec<String> {
@@ -286,6 +314,19 @@ impl Requester {
         match self {
             Self::Direct => "jevt.value[/user/username]",
             Self::Impersonated => "jevt.value[/impersonatedUser/username]",
+        }
+    }
+
+    /// The requester is what one of the tests says; none without tests. Who impersonates another user is not asked.
+    fn is_any_of(&self, tests: Vec<String>) -> Option<String> {
+        let any = tests.join(" or ");
+        match (self, tests.len()) {
+            (_, 0) => None,
+            (Self::Direct, 1) => Some(format!("not jevt.value[/impersonatedUser/username] exists and {any}")),
+            (Self::Direct, _) => {
+                Some(format!("not jevt.value[/impersonatedUser/username] exists and ({any})"))
+            }
+            (Self::Impersonated, _) => Some(any),
         }
     }
 

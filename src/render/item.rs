@@ -97,6 +97,11 @@ impl PolicyText {
         text
     }
 
+    /// Is it the same for all policies?
+    pub(super) fn is_shared(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Writes it with the names of one policy.
     pub(super) fn write(&self, names: &Names, out: &mut String) {
         let mut from = 0;

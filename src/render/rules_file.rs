@@ -11,7 +11,7 @@ use psp_admission::{Field, Policy};
 use super::header::Requirements;
 use super::item::{Item, Kind, Names, PolicyText, REFUSED, TemplateItem};
 use super::options::{Layer, MAX_RULES, Options};
-use super::source::{FieldData, Source};
+use super::source::{FieldData, Scope, Source};
 use super::templates::Templates;
 use crate::problem::Place;
 use crate::restrictions::{Mapped, Restrictions, map};
@@ -79,10 +79,11 @@ pub(super) struct RulesFile {
     together: bool,
     pub(super) templates: Rc<Templates>,
     restrictions: HashSet<Arc<Mapped>>,
-    fields: HashMap<Restriction, Rc<FieldRules>>,
+    /// The rules of each restriction: those that look at the pod first, and those that ask for the policy's scope first.
+    fields: HashMap<Restriction, [Option<Rc<FieldRules>>; 2]>,
     /// The same, by where each of `restrictions` is kept.
-    known_fields: HashMap<(Field, *const Mapped), Rc<FieldRules>>,
-    scopes: HashMap<(bool, Vec<String>), SharedItems>,
+    known_fields: HashMap<(Field, *const Mapped, bool), Rc<FieldRules>>,
+    scopes: HashMap<Scope, SharedItems>,
     /// The items so far, in the order of the file.
     pub(super) items: Vec<Item>,
     /// The rules in the sample that need not stand in it again.
@@ -136,21 +137,24 @@ impl RulesFile {
     pub(super) fn policy_rules(
         &mut self,
         names: Names,
-        (usable, scope): (bool, Vec<String>),
+        scope: Scope,
         restrictions: &Restrictions,
         place: &Place,
     ) -> Result<PolicyRules> {
-        let scope = self.scope(usable, scope)?;
+        let scope_first = scope.first;
+        let scope = self.scope(scope)?;
         let (mut fields, mut new) = (Vec::new(), Vec::new());
         for (field, mapped) in restrictions {
             if FieldData::new(self.layer, mapped).restricts_nothing() {
                 continue;
             }
             let before = self.fields.len();
-            let known = (*field, Arc::as_ptr(mapped));
+            let known = (*field, Arc::as_ptr(mapped), scope_first);
             let rules = match self.known_fields.get(&known) {
                 Some(rules) => Rc::clone(rules),
-                None => self.field_rules(*field, mapped).with_context(|| format!("{place}: {field}"))?,
+                None => self
+                    .field_rules(*field, mapped, scope_first)
+                    .with_context(|| format!("{place}: {field}"))?,
             };
             self.known_fields.entry(known).or_insert_with(|| Rc::clone(&rules));
             new.extend((self.fields.len() > before).then(|| Rc::clone(&rules)));
@@ -160,24 +164,30 @@ impl RulesFile {
     }
 
     /// What a policy's rules stand on, narrowed to a scope.
-    fn scope(&mut self, usable: bool, conditions: Vec<String>) -> Result<SharedItems> {
-        let key = (usable, conditions);
-        if let Some(items) = self.scopes.get(&key) {
+    fn scope(&mut self, scope: Scope) -> Result<SharedItems> {
+        if let Some(items) = self.scopes.get(&scope) {
             return Ok(Rc::clone(items));
         }
-        let items = self.templates.items(Source::Scope { usable, conditions: key.1.clone() })?;
-        let items: SharedItems = items.into();
-        self.scopes.insert(key, Rc::clone(&items));
+        let items: SharedItems = self.templates.items(Source::Scope(scope.clone()))?.into();
+        self.scopes.insert(scope, Rc::clone(&items));
         Ok(items)
     }
 
     /// The rules of a field.
-    fn field_rules(&mut self, field: Field, mapped: &Arc<Mapped>) -> Result<Rc<FieldRules>> {
+    fn field_rules(
+        &mut self,
+        field: Field,
+        mapped: &Arc<Mapped>,
+        scope_first: bool,
+    ) -> Result<Rc<FieldRules>> {
         let restriction = Restriction { layer: self.layer, field, mapped: Arc::clone(mapped) };
-        if let Some(rules) = self.fields.get(&restriction) {
+        let known = self.fields.get(&restriction);
+        if let Some(rules) = known.and_then(|rules| rules.get(usize::from(scope_first))?.as_ref()) {
             return Ok(Rc::clone(rules));
         }
-        let mut items = self.templates.items(Source::Restriction(field, Arc::clone(mapped)))?;
+        let number = known.and_then(|rules| rules.iter().flatten().next()).map(|rules| rules.number);
+        let source = Source::Restriction { field, mapped: Arc::clone(mapped), scope_first };
+        let mut items = self.templates.items(source)?;
         if self.plugin {
             // what the macros would ask of the event, the plugin knows
             items.retain(|item| item.kind == Kind::Rule);
@@ -202,8 +212,12 @@ impl RulesFile {
         }
         let refused = violation.and_then(|(_, asks)| asks);
         let corrected = asked("Lost Default").and_then(|(_, asks)| asks);
-        let rules = Rc::new(FieldRules { field, number: self.fields.len(), refused, corrected, items });
-        self.fields.insert(restriction, Rc::clone(&rules));
+        let number = number.unwrap_or(self.fields.len());
+        let rules = Rc::new(FieldRules { field, number, refused, corrected, items });
+        let known = self.fields.entry(restriction).or_default();
+        if let Some(place) = known.get_mut(usize::from(scope_first)) {
+            *place = Some(Rc::clone(&rules));
+        }
         Ok(rules)
     }
 

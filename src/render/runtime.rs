@@ -15,7 +15,7 @@ use super::options::{Layer, Options};
 use super::quote::quoted;
 use super::rules_file::{Rendered, RulesFile};
 use super::scope::{check_namespaces, check_scope};
-use super::source::Source;
+use super::source::{Scope, Source};
 use crate::problem::Place;
 use crate::psp::validity::unusable;
 use crate::read::Located;
@@ -90,7 +90,8 @@ fn add(
     if restrictions.iter().all(|(_, mapped)| mapped.runtime.sees.is_none()) {
         return Ok(());
     }
-    let rules = file.policy_rules(names, (false, scope), restrictions, place)?;
+    let rules =
+        file.policy_rules(names, Scope { conditions: scope, ..Scope::default() }, restrictions, place)?;
     file.add(&rules, &BTreeMap::new(), place)
 }
 

@@ -12,26 +12,39 @@ use crate::restrictions::Mapped;
 #[derive(Debug)]
 pub(super) enum Source {
     /// What a policy restricts in a field, for the template of that field.
-    Restriction(Field, Arc<Mapped>),
-    /// What a policy's rules are narrowed to, for the template `policy`.
-    Scope {
-        /// Whether only pods count whose requesters may use the policy.
-        usable: bool,
-        /// The conditions that a pod must meet.
-        conditions: Vec<String>,
+    Restriction {
+        /// The field.
+        field: Field,
+        /// What it restricts.
+        mapped: Arc<Mapped>,
+        /// Whether its rules ask for the policy's scope before they look at the pod.
+        scope_first: bool,
     },
+    /// What a policy's rules are narrowed to, for the template `policy`.
+    Scope(Scope),
     /// What serves all policies: the name of the template, and its data.
     Shared(&'static str, Map<String, Value>),
     /// Items that no template makes.
     Written,
 }
 
+/// What a policy's rules are narrowed to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Scope {
+    /// Only pods count whose requesters may use the policy.
+    pub(super) usable: bool,
+    /// Not everybody may: the rules ask that before they look at the pod.
+    pub(super) first: bool,
+    /// What else must hold.
+    pub(super) conditions: Vec<String>,
+}
+
 impl Source {
     /// The template.
     pub(super) fn template(&self) -> &'static str {
         match self {
-            Source::Restriction(field, _) => field.name(),
-            Source::Scope { .. } => "policy",
+            Source::Restriction { field, .. } => field.name(),
+            Source::Scope(_) => "policy",
             Source::Shared(template, _) => template,
             Source::Written => "",
         }
@@ -40,7 +53,7 @@ impl Source {
     /// The field that it restricts.
     pub(super) fn field(&self) -> Option<Field> {
         match self {
-            Source::Restriction(field, _) => Some(*field),
+            Source::Restriction { field, .. } => Some(*field),
             _ => None,
         }
     }
@@ -48,18 +61,20 @@ impl Source {
     /// The data of the template of a layer, but for the policy's names.
     pub(super) fn data(&self, layer: Layer) -> Map<String, Value> {
         match self {
-            Source::Restriction(field, mapped) => {
+            Source::Restriction { field, mapped, scope_first } => {
                 let own = FieldData::new(layer, mapped);
                 let mut data = own.data.clone();
+                data.insert("scope_first".to_owned(), (*scope_first).into());
                 data.insert("field".to_owned(), field.name().into());
                 data.extend(
                     own.sentences.into_iter().map(|(name, sentence)| (name.to_owned(), sentence.into())),
                 );
                 data
             }
-            Source::Scope { conditions, .. } => {
-                Map::from_iter([("scope".to_owned(), conditions.clone().into())])
-            }
+            Source::Scope(scope) => Map::from_iter([
+                ("usable".to_owned(), scope.usable.into()),
+                ("scope".to_owned(), scope.conditions.clone().into()),
+            ]),
             Source::Shared(_, data) => data.clone(),
             Source::Written => Map::new(),
         }

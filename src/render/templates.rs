@@ -126,22 +126,17 @@ impl Templates {
     /// All data of a template. A template that serves single policies gets placeholders in place of their names; what
     /// these begin with comes second, and stands nowhere else in what the template makes.
     fn data(&self, source: &Source) -> Result<(Value, Option<String>)> {
-        let mut own = source.data(self.layer);
+        let own = source.data(self.layer);
         let mut data = self.base.clone();
         let mut prefix = None;
-        if let Source::Restriction(..) | Source::Scope { .. } = source {
+        if let Source::Restriction { .. } | Source::Scope(_) = source {
             let text = serde_json::to_string(&own)?;
-            if matches!(source, Source::Restriction(..)) {
+            if matches!(source, Source::Restriction { .. }) {
                 bounded(&own, &text)?;
             }
             let prefixes = (0..).map(|n| format!("{}_{n}_", self.unknown_word));
             let free = prefixes.into_iter().find(|prefix| !text.contains(prefix)).unwrap_or_default();
             let names = Names::placeholders(&free);
-            if let (Source::Scope { usable: true, .. }, Some(Value::Array(scope))) =
-                (source, own.get_mut("scope"))
-            {
-                scope.insert(0, format!("{}__usable", names.id).into());
-            }
             data.insert("policy".to_owned(), names.policy.into());
             data.insert("id".to_owned(), names.id.into());
             data.insert("admitted".to_owned(), names.admitted.into());

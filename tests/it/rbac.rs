@@ -467,6 +467,58 @@ pub fn someone(random: &mut Random) -> (String, Vec<String>) {
     (user, groups)
 }
 
+/// Requests of all kinds, of which the rules, admission and a bundle say the same. How many there were.
+fn requests_agree(
+    random: &mut Random,
+    seed: u64,
+    (inventory, objects, access): (&Inventory, &[Value], &Access),
+    kinds: &mut BTreeMap<(bool, &str), usize>,
+) -> usize {
+    let recording = crate::common::Recording::load();
+    let lines: Vec<&String> = recording.events.values().collect();
+    let names: Vec<&str> = inventory.policies.iter().map(|p| p.policy.name.as_str()).collect();
+    let (text, set) = rules(inventory);
+    let admission = Admission::new(bundle(inventory, access));
+    let mut asked = 0;
+    for _ in 0..60 {
+        let mut event: Value = serde_json::from_str(random.pick::<&String>(&lines)).unwrap();
+        let namespace = if random.one_in(2) { "a" } else { *random.pick(&NAMESPACES) };
+        let (user, groups) = someone(random);
+        event["objectRef"]["namespace"] = namespace.into();
+        if random.one_in(3) {
+            event["user"] = json!({"username": "root", "groups": ["system:masters", "system:authenticated"]});
+            event["impersonatedUser"] = json!({"username": user, "groups": groups});
+        } else {
+            event["user"] = json!({"username": user, "groups": groups});
+        }
+        let spec = event["responseObject"]["spec"].as_object_mut().unwrap();
+        if random.one_in(3) {
+            spec.remove("serviceAccountName");
+        } else {
+            spec.insert("serviceAccountName".into(), (*random.pick(&ACCOUNTS)).into());
+        }
+        let account = access::service_account(&event["responseObject"]).to_owned();
+        let told = || format!("PSP2FALCO_SEED={seed}\n{}\n{event}", json!(objects));
+        for name in &names {
+            let as_account = access::account_user(namespace, &account);
+            let account_groups = access::account_groups(namespace);
+            let direct = authorized(objects, name, &user, &groups, namespace);
+            let of_account = authorized(objects, name, &as_account, &account_groups, namespace);
+            assert_eq!(access.may_use(name, &user, &groups, namespace), direct, "{name} {}", told());
+            let request = Request { user: &user, groups: &groups, namespace, service_account: &account };
+            assert_eq!(access.admits_under(name, &request), direct || of_account, "{name} {}", told());
+        }
+        let wanted = wanted(inventory, access, &event);
+        assert_eq!(alerts(&set, &event.to_string()), wanted, "{}\n{text}", told());
+        assert_eq!(by_bundle(&admission, &event), wanted, "{}", told());
+        let kind = ["Violation", "Lost Default", "No Usable"];
+        let kind = kind.into_iter().find(|k| wanted.iter().any(|a| a.contains(k))).unwrap_or("silence");
+        *kinds.entry((access.whole, kind)).or_default() += 1;
+        asked += 1;
+    }
+    asked
+}
+
 #[test]
 fn rules_for_a_set_and_admission_agree() {
     let seed = seed();
@@ -474,7 +526,6 @@ fn rules_for_a_set_and_admission_agree() {
     let mut random = Random(seed);
     let recording = crate::common::Recording::load();
     let all: Vec<&read::Located> = recording.located.values().collect();
-    let lines: Vec<&String> = recording.events.values().collect();
     let (mut asked, mut kinds) = (0, BTreeMap::<(bool, &str), usize>::new());
     for _ in 0..80 {
         let mut policies: Vec<read::Located> =
@@ -490,48 +541,76 @@ fn rules_for_a_set_and_admission_agree() {
         let inventory = inventory(&policies, &objects);
         let Some(access) = rbac::access(&inventory, None) else { panic!("roles and bindings were given") };
         assert_eq!(access.whole, whole);
-        let (text, set) = rules(&inventory);
-        let admission = Admission::new(bundle(&inventory, &access));
-        for _ in 0..60 {
-            let mut event: Value = serde_json::from_str(random.pick::<&String>(&lines)).unwrap();
-            let namespace = if random.one_in(2) { "a" } else { *random.pick(&NAMESPACES) };
-            let (user, groups) = someone(&mut random);
-            event["objectRef"]["namespace"] = namespace.into();
-            if random.one_in(3) {
-                event["user"] =
-                    json!({"username": "root", "groups": ["system:masters", "system:authenticated"]});
-                event["impersonatedUser"] = json!({"username": user, "groups": groups});
-            } else {
-                event["user"] = json!({"username": user, "groups": groups});
-            }
-            let spec = event["responseObject"]["spec"].as_object_mut().unwrap();
-            if random.one_in(3) {
-                spec.remove("serviceAccountName");
-            } else {
-                spec.insert("serviceAccountName".into(), (*random.pick(&ACCOUNTS)).into());
-            }
-            let account = access::service_account(&event["responseObject"]).to_owned();
-            let told = || format!("PSP2FALCO_SEED={seed}\n{}\n{event}", json!(objects));
-            for name in &names {
-                let as_account = access::account_user(namespace, &account);
-                let account_groups = access::account_groups(namespace);
-                let direct = authorized(&objects, name, &user, &groups, namespace);
-                let of_account = authorized(&objects, name, &as_account, &account_groups, namespace);
-                assert_eq!(access.may_use(name, &user, &groups, namespace), direct, "{name} {}", told());
-                let request = Request { user: &user, groups: &groups, namespace, service_account: &account };
-                assert_eq!(access.admits_under(name, &request), direct || of_account, "{name} {}", told());
-            }
-            let wanted = wanted(&inventory, &access, &event);
-            assert_eq!(alerts(&set, &event.to_string()), wanted, "{}\n{text}", told());
-            assert_eq!(by_bundle(&admission, &event), wanted, "{}", told());
-            let kind = ["Violation", "Lost Default", "No Usable"];
-            let kind = kind.into_iter().find(|k| wanted.iter().any(|a| a.contains(k))).unwrap_or("silence");
-            *kinds.entry((whole, kind)).or_default() += 1;
-            asked += 1;
-        }
+        asked += requests_agree(&mut random, seed, (&inventory, &objects, &access), &mut kinds);
     }
     println!("{asked} requests agree: {kinds:?}");
     assert!(kinds.len() == 7 && kinds.values().all(|n| *n > 10), "{kinds:?}");
+}
+
+/// The same in a cluster as most are: policies much alike, most of them for one application's service account.
+#[test]
+fn policies_much_alike_decide_as_admission_did() {
+    let seed = seed();
+    println!("PSP2FALCO_SEED={seed}");
+    let mut random = Random(seed);
+    let recording = crate::common::Recording::load();
+    let all: Vec<&read::Located> = recording.located.values().collect();
+    let (mut asked, mut kinds) = (0, BTreeMap::<(bool, &str), usize>::new());
+    for _ in 0..40 {
+        let base = *random.pick(&all);
+        let (mut policies, mut objects) = (Vec::new(), vec![bootstrap()]);
+        for n in 0..3 + random.below(6) {
+            let mut own = if random.one_in(6) { *random.pick(&all) } else { base }.clone();
+            own.policy.name = format!("p{n}");
+            for _ in 0..random.below(3) {
+                let (own, other) = (&mut own.policy.spec, &random.pick(&all).policy.spec);
+                match random.below(8) {
+                    0 => own.privileged = other.privileged,
+                    1 => own.host_network = other.host_network,
+                    2 => own.host_ports.clone_from(&other.host_ports),
+                    3 => own.fs_group.clone_from(&other.fs_group),
+                    4 => own.supplemental_groups.clone_from(&other.supplemental_groups),
+                    5 => own.volumes.clone_from(&other.volumes),
+                    6 => own.required_drop_capabilities.clone_from(&other.required_drop_capabilities),
+                    _ => own.read_only_root_filesystem = other.read_only_root_filesystem,
+                }
+            }
+            let (namespace, account) = (*random.pick(&NAMESPACES[..4]), *random.pick(&ACCOUNTS));
+            let (subject, namespace) = match random.below(8) {
+                0 => (json!({"kind": "Group", "name": "system:authenticated"}), None),
+                1 => (
+                    json!({"kind": "Group", "name": format!("system:serviceaccounts:{namespace}")}),
+                    Some(namespace),
+                ),
+                2 => (json!({"kind": "ServiceAccount", "name": account, "namespace": namespace}), None),
+                _ => (
+                    json!({"kind": "ServiceAccount", "name": account, "namespace": namespace}),
+                    Some(namespace),
+                ),
+            };
+            objects.extend(granted_to(&own.policy.name, &subject, namespace));
+            policies.push(own);
+        }
+        let inventory = inventory(&policies, &objects);
+        let access = rbac::access(&inventory, None).unwrap();
+        asked += requests_agree(&mut random, seed, (&inventory, &objects, &access), &mut kinds);
+    }
+    println!("{asked} requests agree: {kinds:?}");
+    assert!(kinds.len() >= 3 && kinds.values().all(|n| *n > 10), "{kinds:?}");
+}
+
+/// A role that lets its subject use a policy, in one namespace or in all.
+fn granted_to(policy: &str, subject: &Value, namespace: Option<&str>) -> [Value; 2] {
+    let api = "rbac.authorization.k8s.io/v1";
+    let rules = json!([{"verbs": ["use"], "apiGroups": ["policy"], "resources": ["podsecuritypolicies"], "resourceNames": [policy]}]);
+    let kind = if namespace.is_some() { "RoleBinding" } else { "ClusterRoleBinding" };
+    let mut binding = json!({"apiVersion": api, "kind": kind, "metadata": {"name": policy},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": policy},
+        "subjects": [subject]});
+    if let Some(namespace) = namespace {
+        binding["metadata"]["namespace"] = namespace.into();
+    }
+    [json!({"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": policy}, "rules": rules}), binding]
 }
 
 /// A policy that refuses everything that the pods of the recordings do not all keep to.

@@ -99,6 +99,102 @@ impl Grants {
     }
 }
 
+impl Grants {
+    /// Who holds these grants, and in which namespaces.
+    pub fn holders(&self) -> Holders<'_> {
+        let mut holders = Holders::default();
+        for group in &self.everywhere.groups {
+            holders.anywhere.insert(Holder::of_group(group));
+            if let Some(namespace) = accounts_of(group) {
+                holders.within.entry(namespace).or_default().insert(Holder::Everybody);
+            }
+        }
+        for user in &self.everywhere.users {
+            holders.anywhere.insert(Holder::User(user));
+            if let Some((namespace, name)) = account(user) {
+                holders.within.entry(namespace).or_default().insert(Holder::Pods(name));
+            }
+        }
+        for name in &self.at_home {
+            holders.anywhere.extend([Holder::Pods(name), Holder::AtHome(name)]);
+        }
+        for (namespace, subjects) in &self.within {
+            let within = holders.within.entry(namespace).or_default();
+            for group in &subjects.groups {
+                within.insert(match accounts_of(group) {
+                    Some(of) if of == &**namespace => Holder::Everybody,
+                    _ => Holder::of_group(group),
+                });
+            }
+            for user in &subjects.users {
+                within.insert(Holder::User(user));
+                if let Some((_, name)) = account(user).filter(|(of, _)| *of == &**namespace) {
+                    within.insert(Holder::Pods(name));
+                }
+            }
+        }
+        holders
+    }
+}
+
+/// Who holds some grants, as requests are told apart: by the pod's namespace and service account, and by who asks for it.
+#[derive(Debug, Clone, Default)]
+pub struct Holders<'a> {
+    anywhere: BTreeSet<Holder<'a>>,
+    within: BTreeMap<&'a str, BTreeSet<Holder<'a>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder<'a> {
+    /// Each request, since every service account holds them.
+    Everybody,
+    /// Requests for pods of the service account of this name.
+    Pods(&'a str),
+    /// Requests of this user.
+    User(&'a str),
+    /// Requests of the service account of this name in the pod's namespace.
+    AtHome(&'a str),
+    /// Requests of a user in some group. A user may be in any two groups.
+    Group,
+}
+
+impl<'a> Holder<'a> {
+    fn of_group(group: &'a str) -> Self {
+        if [ACCOUNTS, AUTHENTICATED].contains(&group) { Self::Everybody } else { Self::Group }
+    }
+
+    /// Can one request be both, in one namespace?
+    fn meets(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Pods(one), Self::Pods(other))
+            | (Self::User(one), Self::User(other))
+            | (Self::AtHome(one), Self::AtHome(other)) => one == other,
+            (Self::User(user), Self::AtHome(name)) | (Self::AtHome(name), Self::User(user)) => {
+                account(user).is_some_and(|(_, own)| own == name)
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Holders<'_> {
+    /// Can one request hold grants of both? Where that is not certain, the answer is yes.
+    pub fn meet(&self, other: &Self) -> bool {
+        let any = |some: &BTreeSet<Holder<'_>>, others: &BTreeSet<Holder<'_>>| {
+            some.iter().any(|one| others.iter().any(|other| one.meets(*other)))
+        };
+        let anywhere =
+            |one: &Self, other: &Self| other.within.values().any(|others| any(&one.anywhere, others));
+        any(&self.anywhere, &other.anywhere)
+            || anywhere(self, other)
+            || anywhere(other, self)
+            || self
+                .within
+                .iter()
+                .any(|(namespace, some)| other.within.get(namespace).is_some_and(|others| any(some, others)))
+    }
+}
+
 /// An object that may say who may use a policy: a role, a binding or a service account, as the API has it.
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
@@ -727,4 +823,77 @@ fn uses<'a>(role: &'a Value, policies: &BTreeSet<String>) -> Uses<'a> {
         }
     }
     uses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever two policies one request may use, their grants meet; and those of service accounts of two namespaces do
+    /// not.
+    #[test]
+    fn grants_that_one_request_holds_meet() {
+        let names = |names: &[&str]| names.iter().map(|n| Arc::from(*n)).collect::<BTreeSet<Arc<str>>>();
+        let subjects =
+            |users: &[&str], groups: &[&str]| Subjects { users: names(users), groups: names(groups) };
+        let everywhere = |users: &[&str], groups: &[&str]| Grants {
+            everywhere: subjects(users, groups),
+            ..Grants::default()
+        };
+        let within = |namespace: &str, users: &[&str], groups: &[&str]| Grants {
+            within: BTreeMap::from([(Arc::from(namespace), subjects(users, groups))]),
+            ..Grants::default()
+        };
+        let grants = [
+            everywhere(&[], &[AUTHENTICATED]),
+            everywhere(&[], &[ACCOUNTS]),
+            everywhere(&[], &["dev"]),
+            everywhere(&["alice"], &[]),
+            everywhere(&["bob"], &[]),
+            everywhere(&[], &["system:serviceaccounts:a"]),
+            everywhere(&["system:serviceaccount:a:x"], &[]),
+            everywhere(&["system:serviceaccount:b:y"], &[]),
+            within("a", &["system:serviceaccount:a:x"], &[]),
+            within("a", &["system:serviceaccount:a:y"], &[]),
+            within("b", &["system:serviceaccount:b:x"], &[]),
+            within("b", &["system:serviceaccount:a:x"], &[]),
+            within("a", &["alice"], &["ops"]),
+            within("b", &[], &["system:serviceaccounts:b"]),
+            within("b", &[], &["system:serviceaccounts:a"]),
+            Grants { at_home: names(&["x"]), ..Grants::default() },
+            Grants { at_home: names(&["y"]), ..Grants::default() },
+        ];
+        let users: [(&str, Vec<String>); 6] = [
+            ("alice", vec![AUTHENTICATED.to_owned()]),
+            ("alice", vec!["dev".to_owned(), "ops".to_owned(), AUTHENTICATED.to_owned()]),
+            ("bob", vec!["ops".to_owned(), AUTHENTICATED.to_owned()]),
+            ("system:serviceaccount:a:x", account_groups("a").to_vec()),
+            ("system:serviceaccount:a:y", account_groups("a").to_vec()),
+            ("system:serviceaccount:b:x", account_groups("b").to_vec()),
+        ];
+        let mut held = BTreeSet::new();
+        for namespace in ["a", "b", "c"] {
+            for account in ["x", "y", "default"] {
+                for (user, groups) in &users {
+                    let pods = account_user(namespace, account);
+                    let holds = |grants: &Grants| {
+                        grants.hold(&pods, &account_groups(namespace), namespace)
+                            || grants.hold(user, groups, namespace)
+                    };
+                    let both = grants.iter().enumerate().filter(|(_, g)| holds(g)).map(|(n, _)| n);
+                    let both: Vec<usize> = both.collect();
+                    held.extend(both.iter().flat_map(|one| both.iter().map(move |other| (*one, *other))));
+                }
+            }
+        }
+        for (one, other) in &held {
+            assert!(grants[*one].holders().meet(&grants[*other].holders()), "{one} {other}");
+        }
+        // each pair that does not meet is one that no request holds
+        let apart = (0..grants.len()).flat_map(|one| (0..grants.len()).map(move |other| (one, other)));
+        let apart: Vec<_> =
+            apart.filter(|(one, other)| !grants[*one].holders().meet(&grants[*other].holders())).collect();
+        assert!(apart.contains(&(8, 10)) && apart.contains(&(8, 9)) && apart.contains(&(8, 14)), "{apart:?}");
+        assert!(apart.iter().all(|pair| !held.contains(pair)) && held.len() > 100, "{}", held.len());
+    }
 }
