@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod cost;
 mod count;
 pub mod excerpt;
 pub mod findings;

@@ -11,6 +11,7 @@ use psp_admission::access::Access;
 use crate::cli::{self, AuditObject, Input, Output, Rules, Wrapper};
 use crate::config::Config;
 use crate::console::Console;
+use crate::cost::Cost;
 use crate::excerpt::Gravity;
 use crate::messages::commands as messages;
 use crate::predict::{self, Prediction};
@@ -64,7 +65,13 @@ pub(super) fn make(
             Layer::Audit => render::audit_rules(&inventory.policies, &options)?,
             Layer::Runtime => render::runtime_rules(&inventory.policies, &options)?,
         };
-        check(&rendered)?;
+        let cost = check(&rendered)?;
+        if cost.exceeds_chart() {
+            let without = if options.access.is_some() { ", --no-rbac" } else { "" };
+            let megabytes = cost.memory() / 1_000_000;
+            let message = messages::costly_rules(megabytes, cost.loading().as_secs().max(1), without);
+            console.tell(Gravity::Warning, &Problem::of_file(rendered.layer.file_name(), message));
+        }
         files.push(rendered);
     }
     Ok(Made { files, options })
@@ -391,11 +398,14 @@ const WIDEST: usize = 300;
 ///
 /// # Errors
 /// Every finding, with the place in the template that made it.
-pub fn check(rendered: &Rendered) -> Result<()> {
+pub fn check(rendered: &Rendered) -> Result<Cost> {
     let (name, sample) = (rendered.layer.file_name(), rendered.sample());
     let loaded = falco::load_with(&[falco::Source { name, text: &sample }], &[plugin::known()]);
     if loaded.findings.is_empty() {
-        return Ok(());
+        let rules = loaded.rules.unwrap_or_default();
+        // the sample holds a part of the rules, all that differ
+        let (held, all) = (rules.rules().len().max(1), rendered.rules().count());
+        return Ok(Cost { checks: rules.checks().saturating_mul(all) / held });
     }
     let mut message = Problem::of_file(name, messages::broken_rules()).to_string();
     for finding in loaded.findings.iter().take(MOST_FINDINGS) {

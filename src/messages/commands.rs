@@ -25,6 +25,9 @@ messages! {
     broken_exceptions(finding) "Falco would not load these exceptions, so nothing was written: {finding}";
     broken_rules()
         "Falco would not load these rules, so nothing was written"; "correct the template that they are from:";
+    costly_rules(megabytes, seconds, without)
+        "Falco needs about {megabytes} MB and {seconds} s to load these rules, and its Helm chart allows it 1024 Mi";
+        "use --plugin{without} or fewer policies";
     config_unreadable(error) "{error}, or name another with --config"; "--init writes a first one";
     config_exists() "exists, and may hold your work"; "remove it, or name another file with --config";
     item_of_somebody_else(kind, name)

@@ -542,7 +542,7 @@ mod tests {
         for (rendered, offset, message) in [
             ("- append: true\n", 2, "no item"),
             ("rule: R\n", 0, "no item"),
-            ("- macro: m\n  condition: >\n    a.b = c\n    andd x\n", 46, "no condition: "),
+            ("- macro: m\n  condition: >\n    a.b = c\n    andd x\n", 45, "no condition: "),
         ] {
             let error = parse(rendered).unwrap_err();
             assert!(error.message.starts_with(message), "{error:?}");

@@ -63,7 +63,8 @@ pub(super) fn plugin_rules(policies: &[Located], options: &Options) -> Result<Re
                 );
             }
             let names = Names::new(&[&policy.name], macro_name(&policy.name));
-            let rules = file.policy_rules(names, (false, Vec::new()), &restricted, &located.place)?;
+            let rules =
+                file.policy_rules(names, super::source::Scope::default(), &restricted, &located.place)?;
             file.add(&rules, &BTreeMap::new(), &located.place)?;
         }
         restrictions.push((policy.name.clone(), restricted));

@@ -451,6 +451,8 @@ fn conversions() -> Vec<Case> {
             .file("psp.yaml", restricted().replace("{name: p}", &format!("{{name: {}}}", "long.".repeat(49) + "name"))),
         case("too large for a Rulesfile", &["convert", "psp.yaml", "--format", "rulesfile", "--rulesfile-inline"])
             .file("psp.yaml", many(700, "  privileged: false\n")),
+        case("more than the Helm chart allows", &["convert", "psp.yaml", "--format", "configmap"])
+            .file("psp.yaml", many(1500, "  privileged: false\n")),
     ];
     all.extend([
         template("a long template", &"x".repeat((256 << 10) + 1)),

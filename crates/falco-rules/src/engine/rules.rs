@@ -89,6 +89,28 @@ impl RuleSet {
         self.active.len()
     }
 
+    /// How many checks Falco holds for the rules for audit events that are switched on: it copies each macro into each
+    /// rule that names it.
+    #[must_use]
+    pub fn checks(&self) -> usize {
+        fn checks(node: &Node, shared: &[usize]) -> usize {
+            let all =
+                |nodes: &[Node]| nodes.iter().map(|node| checks(node, shared)).fold(0, usize::saturating_add);
+            match node {
+                Node::And(nodes) | Node::Or(nodes) => all(nodes),
+                Node::Not(node) => checks(node, shared),
+                Node::Shared(number) => shared.get(*number).copied().unwrap_or_default(),
+                Node::Test(_) => 1,
+            }
+        }
+        // a macro names only macros before it
+        let mut shared = Vec::with_capacity(self.program.shared.len());
+        for node in &self.program.shared {
+            shared.push(checks(node, &shared));
+        }
+        self.active().map(|(_, condition)| checks(condition, &shared)).fold(0, usize::saturating_add)
+    }
+
     fn active(&self) -> impl Iterator<Item = (&Rule, &Node)> {
         let rules = self.active.iter().filter_map(|i| self.rules.get(*i));
         rules.filter_map(|rule| rule.compiled.as_ref().map(|condition| (rule, condition)))
