@@ -12,6 +12,7 @@ mod engine_probes;
 mod errors;
 mod errors_scan;
 mod evidence;
+mod examples;
 mod exact;
 mod falco_properties;
 mod faults;
