@@ -27,6 +27,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use events::Pod;
+use psp2falco::commands;
+use psp2falco::cost::Cost;
 use psp2falco::rbac;
 use psp2falco::read::{Options, read_text};
 use psp2falco::render::{self, audit_rules};
@@ -66,6 +68,8 @@ fn config(log: &Path) -> String {
 struct Subject {
     name: String,
     rules: String,
+    /// What `convert` takes them to cost.
+    estimate: Option<Cost>,
     loading: Duration,
     memory: usize,
     replays: Vec<Duration>,
@@ -77,6 +81,7 @@ impl Subject {
         Self {
             name: name.to_owned(),
             rules,
+            estimate: None,
             loading: Duration::MAX,
             memory: usize::MAX,
             replays: vec![Duration::MAX; logs],
@@ -89,7 +94,9 @@ impl Subject {
         let inventory = read_text("policies.yaml", policies, &Options::default()).unwrap();
         let options =
             render::Options { access: rbac::access(&inventory, None), ..render::Options::default() };
-        Self::new(name, audit_rules(&inventory.policies, &options).unwrap().text, logs)
+        let rendered = audit_rules(&inventory.policies, &options).unwrap();
+        let estimate = Some(commands::check(&rendered).unwrap());
+        Self { estimate, ..Self::new(name, rendered.text, logs) }
     }
 
     /// Takes its turn.
@@ -161,21 +168,24 @@ fn measure(falco: &OsString) {
     }
     println!("{count} events of each kind, the least of {rounds} rounds; above a rule that never matches:");
     println!(
-        "| rules | KB | loading | memory | a pod | a pod under its own policy | another event | alerts |"
+        "| rules | checks | loading | estimated | memory | estimated | a pod | a pod under its own policy | another event | alerts |"
     );
-    println!("| --- | --: | --: | --: | --: | --: | --: | --: |");
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     let never = &subjects[0];
     for subject in &subjects {
         let event = |time: Duration, subject: &Subject| {
             time.saturating_sub(subject.loading).as_secs_f64() * 1e6 / (count - 1) as f64
         };
         let above = |n: usize| event(subject.replays[n], subject) - event(never.replays[n], never);
+        let estimated = |text: fn(Cost) -> String| subject.estimate.map(text).unwrap_or_default();
         println!(
-            "| {} | {} | {:.2} s | {} MB | {:+.0} µs | {:+.0} µs | {:+.0} µs | {} |",
+            "| {} | {} | {:.2} s | {} | {} MB | {} | {:+.0} µs | {:+.0} µs | {:+.0} µs | {} |",
             subject.name,
-            subject.rules.len() / 1000,
+            estimated(|cost| cost.checks.to_string()),
             subject.loading.saturating_sub(never.loading).as_secs_f64(),
+            estimated(|cost| format!("{:.2} s", cost.loading().as_secs_f64())),
             subject.memory.saturating_sub(never.memory),
+            estimated(|cost| format!("{} MB", cost.memory() / 1_000_000)),
             above(0),
             above(1),
             above(2),

@@ -1,96 +1,18 @@
 //! The recorded pods replayed through a real Falco, if there is one: the rules must give the recorded verdicts there
 //! too, and `replay` must write the very alerts that Falco writes.
 //!
-//! `PSP2FALCO_FALCO=/path/to/falco` names it, and `PSP2FALCO_FALCO_PLUGINS=/folder` where `libk8saudit.so` and
-//! `libjson.so` lie, if not where Falco looks by itself.
+//! [`crate::common::falco`] says how to name it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Mutex;
 
+use crate::common::falco::falco;
 use falco_rules::{Event, Source, load};
 use psp2falco::read::Located;
 use psp2falco::render::{self, Options};
 use serde_json::Value;
-
-/// Falco's configuration: nothing but the two plugins, a log to read, and alerts on standard output.
-fn config(log: &Path) -> String {
-    let folder = std::env::var("PSP2FALCO_FALCO_PLUGINS").map(|f| f + "/").unwrap_or_default();
-    let text = |value: &str| Value::from(value).to_string();
-    let (k8saudit, json) = (text(&format!("{folder}libk8saudit.so")), text(&format!("{folder}libjson.so")));
-    let log = text(&log.display().to_string());
-    format!(
-        "config_files: []
-rules_files: []
-watch_config_files: false
-engine: {{kind: nodriver}}
-load_plugins: [k8saudit, json]
-plugins:
-  - {{name: k8saudit, library_path: {k8saudit}, open_params: {log}}}
-  - {{name: json, library_path: {json}}}
-time_format_iso_8601: false
-priority: debug
-rule_matching: all
-json_output: true
-json_include_output_property: true
-json_include_message_property: false
-json_include_output_fields_property: true
-json_include_tags_property: true
-outputs_queue: {{capacity: 0}}
-append_output: []
-stdout_output: {{enabled: true}}
-syslog_output: {{enabled: false}}
-webserver: {{enabled: false}}
-log_stderr: true
-log_syslog: false
-"
-    )
-}
-
-/// The alerts of a real Falco, less its host's name.
-fn alerts(falco: &OsString, rules: &str, log: &str) -> Vec<Value> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    fs::write(path("rules.yaml"), rules).unwrap();
-    fs::write(path("audit.log"), log).unwrap();
-    fs::write(path("falco.yaml"), config(&path("audit.log"))).unwrap();
-    let output = Command::new(falco)
-        .arg("-c")
-        .arg(path("falco.yaml"))
-        .args(["--enable-source", "k8s_audit", "-r"])
-        .arg(path("rules.yaml"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", falco.display());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines = text.lines().filter(|line| line.starts_with('{'));
-    lines
-        .map(|line| {
-            let mut alert: Value = serde_json::from_str(line).unwrap();
-            alert.as_object_mut().unwrap().shift_remove("hostname");
-            alert
-        })
-        .collect()
-}
-
-/// The Falco to use; none when the test is to be skipped.
-fn falco() -> Option<OsString> {
-    let falco = std::env::var_os("PSP2FALCO_FALCO");
-    if falco.is_none() {
-        // not `eprintln!`, which the test harness would swallow
-        let _ = writeln!(
-            std::io::stderr(),
-            "\nSKIPPED: no real Falco has seen the recorded pods; name one with PSP2FALCO_FALCO=/path/to/falco\n"
-        );
-    }
-    falco
-}
 
 /// Runs `work` on each item, on all processors, and returns what went wrong.
 fn in_parallel<T: Send>(items: Vec<T>, work: impl Fn(T) -> Vec<String> + Sync) -> Vec<String> {
@@ -125,7 +47,7 @@ fn a_real_falco_gives_the_recorded_verdicts() {
         let rules = render::audit_rules(std::slice::from_ref(located), &Options::default()).unwrap().text;
         let log: String = cases.iter().map(|case| recording.events[&case.id].clone() + "\n").collect();
         let mut fired: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for alert in alerts(&falco, &rules, &log) {
+        for alert in falco.alerts(&rules, &log, None) {
             let pod = alert["output_fields"]["ka.resp.name"].as_str().unwrap().to_owned();
             fired.entry(pod).or_default().insert(alert["rule"].as_str().unwrap().to_owned());
         }
@@ -181,7 +103,7 @@ fn replay_writes_what_a_real_falco_writes() {
         let path = crate::snapshot::root().join(format!("fixtures/expected/policies/{policy}.yaml"));
         let text = fs::read_to_string(path).unwrap();
         let ours = crate::alerts::replayed(&text, &log);
-        let theirs = alerts(&falco, &text, &log);
+        let theirs = falco.alerts(&text, &log, None);
         println!(
             "{policy}: {} alerts of {} are the same",
             ours.iter().zip(&theirs).filter(|(a, b)| a == b).count(),

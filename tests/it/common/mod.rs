@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod falco;
 pub mod random;
 
 use std::collections::{BTreeMap, BTreeSet};

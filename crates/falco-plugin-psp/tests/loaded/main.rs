@@ -8,7 +8,10 @@
     clippy::print_stderr
 )]
 
+#[path = "../../../../tests/it/common/falco.rs"]
+mod falco;
 mod faults;
 mod library;
+mod real_falco;
 mod recordings;
 mod verdicts;
