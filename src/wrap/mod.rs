@@ -112,7 +112,12 @@ pub fn wrap<'t>(format: Format, file: &str, text: &'t str, object: &Object) -> R
             } else {
                 out.push_str(HELM_NOTES);
             }
-            write(&json!({ "customRules": object.data(file, text) }), 0, &mut out);
+            // Helm merges maps: this key stands beside whatever else the chart's other values say of Falco
+            let values = json!({
+                "falco": { "rule_matching": "all" },
+                "customRules": object.data(file, text),
+            });
+            write(&values, 0, &mut out);
         }
         Format::Rulesfile => {
             out.push_str(&heading("Rules for the operator of Falco"));
@@ -348,13 +353,14 @@ const HELM_NOTES: &str = "\
 #       follow: {enabled: false}
 #   falco:
 #     rules_files: [/etc/falco/rules.d]
-#     rule_matching: all
 #     load_plugins: [k8saudit, json]
 #     plugins:
 #       - {name: k8saudit, library_path: libk8saudit.so, open_params: \"http://:9765/k8s-audit\"}
 #       - {name: json, library_path: libjson.so}
 #
-# The API server's audit webhook must lead to that service.
+# The API server's audit webhook must lead to that service. The chart's own values-k8saudit.yaml will do for OTHERS if it
+# comes first; it loads the official audit rules as well. With `rule_matching: all` every rule that matches alerts; the
+# chart's default stops at the first, and most alerts of these rules would be lost.
 ";
 
 /// What the notes for Helm say of the plugin json, and what of the plugin psp instead.

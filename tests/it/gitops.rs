@@ -936,6 +936,36 @@ fn real_kustomize_and_kpt_run_their_examples() {
     }
 }
 
+/// With `PSP2FALCO_FALCO_CHART=/folder/of/charts/falco` and helm: the chart takes the values, beside its own for the
+/// audit log.
+#[cfg(unix)]
+#[test]
+fn real_helm_takes_the_values() {
+    let Some(chart) = std::env::var_os("PSP2FALCO_FALCO_CHART") else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nSKIPPED: no PSP2FALCO_FALCO_CHART, so Helm was not given the values\n"
+        );
+        return;
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let policy = root().join("fixtures/psp/policies/kubernetes-restricted.yaml").display().to_string();
+    run(temp.path(), &["convert", &policy, "--format", "helm-values", "-o", "values.yaml"], "").done();
+    let chart = chart.to_string_lossy();
+    let line =
+        format!("helm template falco {chart} --values {chart}/values-k8saudit.yaml --values values.yaml");
+    let Some(manifests) = real("helm", temp.path(), &line) else { return };
+    let config_maps: Vec<Value> =
+        documents(&manifests).into_iter().filter(|object| object["kind"] == "ConfigMap").collect();
+    let at = |key: &str| config_maps.iter().find_map(|object| object["data"][key].as_str()).unwrap();
+    let falco = documents(at("falco.yaml")).remove(0);
+    assert_eq!(falco["rule_matching"], "all");
+    assert_eq!(falco["load_plugins"], json!(["k8saudit", "json"]));
+    assert!(falco["rules_files"].as_array().unwrap().contains(&json!("/etc/falco/rules.d")));
+    let rules = run(root(), &["convert", &policy], "").done();
+    assert_eq!(at("psp_audit_rules.yaml").trim_end(), rules.trim_end());
+}
+
 #[test]
 fn the_krew_manifest_and_the_containerfile_fit_the_program() {
     let krew = &documents(&text("krew/psp2falco.yaml"))[0];
