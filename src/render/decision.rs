@@ -120,10 +120,9 @@ impl<'a> Decision<'a> {
         let indexes = 0..self.members.len();
         let admitted: Vec<_> = indexes.clone().map(|index| self.admitted(index, &mut macros)).collect();
         macros.add(
-            "psps_changed_by_all".to_owned(),
+            "psps_changed_by_all",
             ">\n    (jevt.value[/requestObject/spec/securityContext/seccompProfile] exists and not jevt.value[/objectRef/subresource] exists\n    \
-             and not jevt.value[/requestObject/metadata/annotations/seccomp.security.alpha.kubernetes.io~1pod] exists)"
-                .to_owned(),
+             and not jevt.value[/requestObject/metadata/annotations/seccomp.security.alpha.kubernetes.io~1pod] exists)",
             Some("As sent, the pod has a seccomp profile without the annotation that stood for it: every policy added that."),
         );
         indexes.for_each(|index| self.corrects(index, &mut macros));
@@ -178,7 +177,7 @@ impl<'a> Decision<'a> {
         let id = &own.id;
         let mut verdict = Vec::new();
         if !own.refused.is_empty() {
-            macros.add(format!("{id}__refused"), any(&own.refused), None);
+            macros.add(&format!("{id}__refused"), &any(&own.refused), None);
             verdict.push(format!("not {id}__refused"));
         }
         // what the policy itself refuses is not so here
@@ -208,8 +207,8 @@ impl<'a> Decision<'a> {
         }
         let verdict = if verdict.is_empty() { format!("not {NEVER}") } else { verdict.join(" and ") };
         macros.add(
-            format!("{id}__corrects"),
-            format!("({verdict})"),
+            &format!("{id}__corrects"),
+            &format!("({verdict})"),
             Some(
                 "A policy that corrects a pod has its way where none before it admits the pod, and none after it as it is.",
             ),
@@ -371,7 +370,7 @@ struct Macros {
 
 impl Macros {
     /// Adds a macro, below a comment that is written once.
-    fn add(&mut self, name: String, condition: String, comment: Option<&'static str>) {
+    fn add(&mut self, name: &str, condition: &str, comment: Option<&'static str>) {
         let comment = comment.filter(|comment| self.said.insert(comment));
         self.items.push(json!({"name": name, "condition": condition, "comment": comment}));
     }
@@ -394,8 +393,8 @@ impl Macros {
             (false, count) => format!("psps_admitted_with_{field}_{count}"),
         };
         self.add(
-            name.clone(),
-            format!("({condition})"),
+            &name,
+            &format!("({condition})"),
             Some(
                 "Another usable policy admits the pod. Those that refuse what a rule has just found are not asked, nor those that no request can use beside the rule's own.",
             ),

@@ -66,8 +66,7 @@ fn everybody(subjects: &Subjects) -> bool {
 
 impl Parts {
     fn new(grants: &Grants, left_out: &mut Names) -> Self {
-        let mut parts = Self::default();
-        parts.by_all = by_all(grants);
+        let mut parts = Self { by_all: by_all(grants), ..Self::default() };
         let mut kept = |names: &Names| -> Names {
             let (kept, lost): (Names, Names) = names.iter().cloned().partition(|n| expressible(n));
             left_out.extend(lost);
@@ -244,14 +243,14 @@ impl Writer<'_> {
     ) {
         let mut subjects = self.subjects(&parts.everywhere, requester, left_out);
         subjects.extend(parts.at_home.iter().map(|name| requester.is_at_home(name)));
-        requester.is_any_of(subjects).into_iter().for_each(|condition| clauses.add(None, condition));
+        requester.is_any_of(&subjects).into_iter().for_each(|condition| clauses.add(None, condition));
         let keyed =
             parts.within.iter().map(|(n, (s, a))| (n, (s.users.clone(), s.groups.clone(), a.clone())));
         for ((users, groups, accounts), namespaces) in alike(keyed) {
             let namespaces = self.among(NAMESPACE, &namespaces);
             let mut subjects = self.subjects(&Subjects { users, groups }, requester, left_out);
             subjects.extend(accounts.iter().map(|name| requester.is_at_home(name)));
-            let condition = requester.is_any_of(subjects);
+            let condition = requester.is_any_of(&subjects);
             condition.into_iter().for_each(|condition| clauses.add(Some(namespaces.clone()), condition));
         }
     }
@@ -318,7 +317,7 @@ impl Requester {
     }
 
     /// The requester is what one of the tests says; none without tests. Who impersonates another user is not asked.
-    fn is_any_of(&self, tests: Vec<String>) -> Option<String> {
+    fn is_any_of(&self, tests: &[String]) -> Option<String> {
         let any = tests.join(" or ");
         match (self, tests.len()) {
             (_, 0) => None,

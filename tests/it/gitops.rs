@@ -515,7 +515,10 @@ fn every_policy_s_rules_come_out_of_every_wrapper_as_they_went_in() {
     let config_map = convert(&["--format", "configmap", "--object-namespace", "falco"]);
     assert_eq!(documents(&config_map)[0]["data"]["psp_audit_rules.yaml"], rules.as_str());
     let values = convert(&["--format", "helm-values"]);
-    assert_eq!(documents(&values), [json!({"customRules": {"psp_audit_rules.yaml": rules}})]);
+    assert_eq!(
+        documents(&values),
+        [json!({"falco": {"rule_matching": "all"}, "customRules": {"psp_audit_rules.yaml": rules}})]
+    );
     let both =
         documents(&convert(&["--format", "rulesfile", "--object-name", "own", "--object-label", "a=b"]));
     assert_eq!(both[0]["data"]["rules.yaml"], rules.as_str());

@@ -127,7 +127,7 @@ fn a_real_falco_writes_the_texts_on_record() {
     let policies: Vec<Located> = policies.into_values().collect();
     let rules = render::audit_rules(&policies, &Options::default()).unwrap().text;
     let log: String = recorded.iter().map(|r| r.event.clone() + "\n").collect();
-    let theirs = alerts(&falco, &rules, &log);
+    let theirs = falco.alerts(&rules, &log, None);
     let written: BTreeSet<(&str, &str)> =
         theirs.iter().map(|alert| (alert["rule"].as_str().unwrap(), crate::alerts::text(alert))).collect();
     for alert in &recorded {

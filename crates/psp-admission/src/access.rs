@@ -893,7 +893,10 @@ mod tests {
         let apart = (0..grants.len()).flat_map(|one| (0..grants.len()).map(move |other| (one, other)));
         let apart: Vec<_> =
             apart.filter(|(one, other)| !grants[*one].holders().meet(&grants[*other].holders())).collect();
-        assert!(apart.contains(&(8, 10)) && apart.contains(&(8, 11)) && apart.contains(&(8, 14)), "{apart:?}");
+        assert!(
+            apart.contains(&(8, 10)) && apart.contains(&(8, 11)) && apart.contains(&(8, 14)),
+            "{apart:?}"
+        );
         assert!(apart.iter().all(|pair| !held.contains(pair)) && held.len() > 100, "{}", held.len());
     }
 }
