@@ -1,4 +1,4 @@
-//! What the rules would say of pods that run today, were they made anew, and of those that templates are to become:
+//! What the rules would say if the pods that run today were created again, and if the templates in the input became pods:
 //! which workloads would alert, and under which rules.
 
 mod exceptions;

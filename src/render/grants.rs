@@ -233,7 +233,7 @@ impl Writer<'_> {
         accounted
     }
 
-    /// Requesters who may whatever the pod's service account.
+    /// Adds the requesters who may use the policy for any pod, whichever service account it has.
     fn requesters(
         &mut self,
         parts: &Parts,

@@ -43,7 +43,10 @@ pub(super) fn plugin_rules(policies: &[Located], options: &Options) -> Result<Re
     check_namespaces("--namespace", &options.namespaces)?;
     check_namespaces("--exclude-namespace", &options.exclude_namespaces)?;
     if policies.len() > MAX_POLICIES {
-        bail!("--plugin: {} policies are more than a bundle may have ({MAX_POLICIES})", policies.len());
+        bail!(
+            "--plugin: {} policies are more than a bundle may have ({MAX_POLICIES}); convert fewer at a time",
+            policies.len()
+        );
     }
     let mut file = RulesFile::new(Layer::Audit, options)?;
     file.add_shared(&file.templates.items(Source::Shared("shared", Map::new()))?);

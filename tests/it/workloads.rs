@@ -383,7 +383,12 @@ fn random_templates_alert_as_predicted() {
     let mut random = Random(seed);
     let (mut pairs, mut kinds) = (0, BTreeSet::new());
     for round in 0..60 {
-        let policy = properties::policy(&mut random);
+        // few random policies correct a pod that they do not refuse, so the first does hardly anything else
+        let policy = if round == 0 {
+            serde_yaml::from_str(CORRECTS).unwrap()
+        } else {
+            properties::policy(&mut random)
+        };
         let mut items = vec![policy.clone()];
         let known = round % 2 == 1;
         if known {
@@ -442,9 +447,7 @@ fn random_templates_alert_as_predicted() {
             }
         }
     }
-    // a Lost Default needs a pod that no policy refuses, which some runs do not have; the fixtures do
-    kinds.remove("Lost");
-    assert_eq!(kinds, ["Usable", "Violation"].map(str::to_owned).into());
+    assert_eq!(kinds, ["Lost", "Usable", "Violation"].map(str::to_owned).into());
     assert_eq!(pairs, 840);
 }
 
@@ -461,6 +464,26 @@ spec:
   runAsUser: {rule: RunAsAny}
   supplementalGroups: {rule: RunAsAny}
   fsGroup: {rule: RunAsAny}
+";
+
+/// Refuses next to nothing, and gives every pod a group for its volumes.
+const CORRECTS: &str = "apiVersion: policy/v1beta1
+kind: PodSecurityPolicy
+metadata: {name: p, annotations: {seccomp.security.alpha.kubernetes.io/allowedProfileNames: '*'}}
+spec:
+  privileged: true
+  hostNetwork: true
+  hostPID: true
+  hostIPC: true
+  hostPorts: [{min: 0, max: 65535}]
+  volumes: ['*']
+  allowedCapabilities: ['*']
+  allowedUnsafeSysctls: ['*']
+  allowedProcMountTypes: [Default, Unmasked]
+  seLinux: {rule: RunAsAny}
+  runAsUser: {rule: RunAsAny}
+  supplementalGroups: {rule: RunAsAny}
+  fsGroup: {rule: MustRunAs, ranges: [{min: 1, max: 2147483647}]}
 ";
 
 const PRIVILEGED: &str = "containers: [{name: c, image: i, securityContext: {privileged: true}}]";
