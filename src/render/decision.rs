@@ -119,12 +119,6 @@ impl<'a> Decision<'a> {
         let mut macros = Macros::default();
         let indexes = 0..self.members.len();
         let admitted: Vec<_> = indexes.clone().map(|index| self.admitted(index, &mut macros)).collect();
-        macros.add(
-            "psps_changed_by_all",
-            ">\n    (jevt.value[/requestObject/spec/securityContext/seccompProfile] exists and not jevt.value[/objectRef/subresource] exists\n    \
-             and not jevt.value[/requestObject/metadata/annotations/seccomp.security.alpha.kubernetes.io~1pod] exists)",
-            Some("As sent, the pod has a seccomp profile without the annotation that stood for it: every policy added that."),
-        );
         indexes.for_each(|index| self.corrects(index, &mut macros));
         let may_lack = self.access.whole && !self.members.iter().any(|m| m.usable_by_all);
         let usable: Vec<String> = self.members.iter().map(|m| format!("{}__usable", m.id)).collect();
