@@ -47,7 +47,11 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>
 }
 
 fn of(n: usize, all: usize, noun: &str) -> String {
-    if n == all && n > 1 { format!("all {}", counted(n, noun)) } else { format!("{n} of {}", counted(all, noun)) }
+    if n == all && n > 1 {
+        format!("all {}", counted(n, noun))
+    } else {
+        format!("{n} of {}", counted(all, noun))
+    }
 }
 
 fn rows(prediction: &Prediction<'_>) -> Vec<[String; 4]> {
