@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::console::Colour;
 use crate::findings::Kind;
+use crate::render::{AuditObject, Layers};
 use crate::replay::{self, Matching};
 use crate::wrap::Format;
 
@@ -116,7 +117,7 @@ pub struct Rules {
 
     /// Where the rules look; a folder gets both layers unless told otherwise, a file or standard output audit.
     #[arg(long, value_name = "LAYER", value_enum)]
-    pub layer: Option<Layer>,
+    pub layer: Option<Layers>,
 
     /// Add rules that belong to no policy to the runtime layer: shells, package managers, writes to system files, the
     /// container runtime's socket, the Kubernetes API.
@@ -222,26 +223,6 @@ pub enum ReportFormat {
     Github,
     /// SARIF 2.1.0 for code scanning.
     Sarif,
-}
-
-/// Which object of an audit event to judge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AuditObject {
-    /// responseObject, logged at level RequestResponse.
-    Response,
-    /// requestObject, logged at level Request.
-    Request,
-}
-
-/// Where rules look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Layer {
-    /// The Kubernetes audit log: pods as they are made.
-    Audit,
-    /// The kernel's events: containers as they run.
-    Runtime,
-    /// Both, one file each.
-    Both,
 }
 
 /// `convert`.

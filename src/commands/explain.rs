@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::pipeline::{Exit, object, read_input};
+use super::pipeline::{Exit, read_input};
 use crate::cli::Explain;
 use crate::console::Console;
 use crate::report;
@@ -11,6 +11,6 @@ use crate::report;
 pub(super) fn run(args: &Explain, console: &mut Console<'_>) -> Result<Exit> {
     let inventory = read_input(&args.input, console)?;
     let width = console.product_width();
-    console.print(report::explain(&inventory, object(args.audit_object), width))?;
+    console.print(report::explain(&inventory, args.audit_object, width))?;
     Ok(Exit::Done)
 }

@@ -7,7 +7,6 @@ use anyhow::Result;
 use serde_json::{Map, Value};
 
 use super::pipeline::{Exit, chosen, configured, make, object_of};
-use crate::cli::Layer;
 use crate::config::Config;
 use crate::console::Console;
 use crate::findings::{Finding, Kind, findings};
@@ -15,6 +14,7 @@ use crate::krm::{Changes, FILE, List, Severity};
 use crate::messages;
 use crate::problem::Problem;
 use crate::read;
+use crate::render::Layers;
 use crate::wrap;
 
 /// The most bytes of a list.
@@ -78,8 +78,8 @@ fn transform(
         return Ok((Changes { results, ..Changes::default() }, false));
     }
     let (rules, output) = configured(&config, Path::new("")).map_err(other)?;
-    let made = chosen(&rules, Layer::Audit)
-        .and_then(|layers| make(&inventory, &rules, &layers, console))
+    let made = chosen(&rules, Layers::Audit)
+        .and_then(|layers| make(&inventory, &rules, layers, console))
         .map_err(other)?;
     let mut changes = Changes::default();
     let items = list.items();

@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 use clap::Parser as _;
 use psp_admission::access::Access;
 
-use crate::cli::{self, AuditObject, Input, Output, Rules, Wrapper};
+use crate::cli::{self, Input, Output, Rules, Wrapper};
 use crate::config::Config;
 use crate::console::Console;
 use crate::cost::Cost;
@@ -18,7 +18,7 @@ use crate::predict::{self, Prediction};
 use crate::problem::{Problem, Problems, cut, printable};
 use crate::rbac;
 use crate::read::{self, Inventory};
-use crate::render::{self, Layer, Rendered};
+use crate::render::{self, Layer, Layers, Rendered};
 use crate::write::{self, Batch, Destination};
 use crate::{plugin, report, wrap};
 use falco_rules as falco;
@@ -265,21 +265,17 @@ fn access(inventory: &Inventory, rules: &Rules, console: &mut Console<'_>) -> Re
 ///
 /// # Errors
 /// Both layers for one file, and the baseline without the layer that it belongs to.
-pub(super) fn layers(rules: &Rules, output: &Output) -> Result<Vec<Layer>> {
+pub(super) fn layers(rules: &Rules, output: &Output) -> Result<&'static [Layer]> {
     let folder = matches!(Destination::of(output.output.as_deref()), Destination::Folder(_));
-    if rules.layer == Some(cli::Layer::Both) && !folder {
+    if rules.layer == Some(Layers::Both) && !folder {
         return Err(Problem::of_file("--layer both", messages::both_layers_in_one_file()).into());
     }
-    chosen(rules, if folder { cli::Layer::Both } else { cli::Layer::Audit })
+    chosen(rules, if folder { Layers::Both } else { Layers::Audit })
 }
 
 /// The layers that were asked for; if none was, those of `default`.
-pub(super) fn chosen(rules: &Rules, default: cli::Layer) -> Result<Vec<Layer>> {
-    let layers = match rules.layer.unwrap_or(default) {
-        cli::Layer::Audit => vec![Layer::Audit],
-        cli::Layer::Runtime => vec![Layer::Runtime],
-        cli::Layer::Both => vec![Layer::Audit, Layer::Runtime],
-    };
+pub(super) fn chosen(rules: &Rules, default: Layers) -> Result<&'static [Layer]> {
+    let layers = rules.layer.unwrap_or(default).each();
     if rules.plugin && !layers.contains(&Layer::Audit) {
         return Err(Problem::of_file("--plugin", messages::plugin_without_audit()).into());
     }
@@ -337,13 +333,6 @@ fn names(input: &Input) -> String {
     input.paths.iter().map(|p| printable(&p.to_string_lossy()).into_owned()).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn object(object: AuditObject) -> render::AuditObject {
-    match object {
-        AuditObject::Response => render::AuditObject::Response,
-        AuditObject::Request => render::AuditObject::Request,
-    }
-}
-
 /// The object that carries one of `layers` rules files.
 pub(super) fn object_of(wrapper: &Wrapper, rendered: &Rendered, layers: usize) -> wrap::Object {
     let name = |name: &String| match rendered.layer {
@@ -377,7 +366,7 @@ pub(super) fn configured(config: &Config, base: &Path) -> Result<(Rules, Output)
 
 fn options(rules: &Rules) -> render::Options {
     render::Options {
-        object: object(rules.audit_object),
+        object: rules.audit_object,
         max_containers: rules.max_containers.into(),
         max_volumes: rules.max_volumes.into(),
         namespaces: rules.namespace.clone(),

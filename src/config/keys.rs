@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::cli::{AuditObject, Input, Layer, Output, Reading, ReportFormat, Rules, Wrapper};
+use crate::cli::{Input, Output, Reading, ReportFormat, Rules, Wrapper};
 use crate::findings::Kind;
+use crate::render::{AuditObject, Layers};
 use crate::wrap::{Format, Object};
 
 /// What the file says.
@@ -34,7 +35,7 @@ pub struct Config {
     /// The namespace of RBAC objects that name none; none: they count in every namespace.
     pub default_namespace: Option<String>,
     /// Where the rules look; as the command line has it when left out.
-    pub layer: Option<Layer>,
+    pub layer: Option<Layers>,
     /// Add the rules that belong to no policy to the runtime layer.
     pub baseline: bool,
     /// Which object of an audit event to judge; as the command line has it when left out.

@@ -38,7 +38,7 @@ mod templates;
 pub use header::{Plugin, Requirements, listed_policies};
 pub use item::{Item, Kind};
 pub use macro_name::macro_name;
-pub use options::{AuditObject, Layer, MAX_FIELD, MAX_RULES, MAX_VALUE, Options};
+pub use options::{AuditObject, Layer, Layers, MAX_FIELD, MAX_RULES, MAX_VALUE, Options};
 pub use rules_file::{BundleText, Rendered};
 pub use runtime::runtime_rules;
 pub(crate) use scope::check_namespaces;

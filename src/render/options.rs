@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use psp_admission::access::Access;
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +13,17 @@ pub const MAX_FIELD: usize = 256 * 1024;
 /// The most bytes of a rules file.
 pub const MAX_RULES: usize = 256 * 1024 * 1024;
 
-/// Which object of an audit event the rules read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Which object of an audit event the rules read. The first lines are the command line's help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum AuditObject {
-    /// `responseObject`: the pod as stored, after every mutation.
+    /// responseObject, logged at level RequestResponse.
+    ///
+    /// The pod as stored, after every mutation.
     #[default]
     Response,
-    /// `requestObject`: the pod as the client sent it, for logs that hold no more.
+    /// requestObject, logged at level Request.
+    ///
+    /// The pod as the client sent it, for logs that hold no more.
     Request,
 }
 
@@ -72,6 +77,28 @@ impl Layer {
         match self {
             Layer::Audit => "psp_audit_rules.yaml",
             Layer::Runtime => "psp_runtime_rules.yaml",
+        }
+    }
+}
+
+/// The layers to make rules for. The documentation is the command line's help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Layers {
+    /// The Kubernetes audit log: pods as they are made.
+    Audit,
+    /// The kernel's events: containers as they run.
+    Runtime,
+    /// Both, one file each.
+    Both,
+}
+
+impl Layers {
+    /// Each of them.
+    pub fn each(self) -> &'static [Layer] {
+        match self {
+            Layers::Audit => &[Layer::Audit],
+            Layers::Runtime => &[Layer::Runtime],
+            Layers::Both => &[Layer::Audit, Layer::Runtime],
         }
     }
 }
