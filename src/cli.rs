@@ -341,7 +341,8 @@ pub struct Replay {
     /// Audit logs, plain or gzip'd, read in the order given (rotated logs: the oldest first); `-` is standard input. A
     /// folder or YAML file that follows is taken for a PATH. What the API server wrote: JSON lines, an EventList, an
     /// array. What a cloud exports: GKE (`gcloud logging read --format=json`, or an entry a line), EKS (CloudWatch: `aws
-    /// logs filter-log-events`, or lines that start with a time), AKS (Azure Monitor: `records`, or one a line).
+    /// logs filter-log-events`, or lines that start with a time), AKS (Azure Monitor: `records`, or one a line;
+    /// Log Analytics: `az monitor log-analytics query`).
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub audit_log: Vec<PathBuf>,
 
@@ -388,6 +389,10 @@ pub struct Lint {
     /// Falco loads *.yaml and *.yml in the order of their names, and none below it.
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+
+    /// Leave files out of the folders, by a pattern as in a .gitignore: `*-test.yaml` (repeat for more).
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
 
     /// Findings for people, or one JSON object.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LintFormat::Text)]

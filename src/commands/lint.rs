@@ -15,7 +15,7 @@ use falco_rules::{self as falco, Finding, Severity};
 
 /// Checks rules files and shows what Falco would say of them.
 pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
-    let texts = read_rules(&args.paths, console)?;
+    let texts = read_rules(&args.paths, &args.exclude, console)?;
     let sources: Vec<falco::Source<'_>> =
         texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
     let mut checked = Checked::new(falco::load_with(&sources, &[plugin::known()]).findings);

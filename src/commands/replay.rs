@@ -106,7 +106,7 @@ fn rules(args: &Replay, policies: Vec<PathBuf>, console: &mut Console<'_>) -> Re
             texts.push((file.layer.file_name().to_owned(), file.text));
         }
     }
-    texts.extend(read_rules(&args.rules, console)?);
+    texts.extend(read_rules(&args.rules, &[], console)?);
     let sources: Vec<falco::Source<'_>> =
         texts.iter().map(|(name, text)| falco::Source { name, text }).collect();
     let bundle = match &args.bundle {

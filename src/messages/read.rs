@@ -40,6 +40,9 @@ messages! {
     several_environments(name, place, fields, path, inner)
         "the policy {name} is defined at {place} too, with other {fields}";
         "convert one environment at a time (psp2falco convert {path}), or leave one out (--exclude {inner})";
+    patched(name, place, fields, folder, inner)
+        "the policy {name} is defined at {place} too, with other {fields}";
+        "render the kustomization: kustomize build {folder} | psp2falco convert -, or leave it out (--exclude {inner})";
     misspelt_kind(kind) "unknown kind {kind}"; "did you mean PodSecurityPolicy?";
     no_version(known) "missing"; "use {known}";
     no_version_read() "missing"; "read as policy/v1beta1";

@@ -13,7 +13,9 @@ messages! {
     warnings_when_loaded(warnings) "{warnings} when Falco loads this"; "psp2falco lint shows them";
     not_replayed(reason) "not replayed: {reason}";
     sorted_keys(events)
-        "{events} of Cloud Logging, whose pods have sorted keys: stock rules cannot judge them"; "add --plugin";
+        "{events} of Cloud Logging or Log Analytics, whose pods have lost the API server's order of keys: stock rules \
+         cannot judge them";
+        "add --plugin";
     disorder(first) "starts earlier than {first}, which was given before it"; "give the oldest first";
     oversized(events)
         "{events} above 256 KiB: judged here, but Falco's k8saudit plugin drops such events unless its maxEventSize is \

@@ -10,7 +10,7 @@ use crate::problem::Problem;
 /// Patterns of paths, as `.gitignore` has them: one without a `/` matches a name at any depth, one with a `/` a path
 /// below the folder or the path that messages show; what lies below a match is left out with it.
 #[derive(Debug, Default)]
-pub(super) struct Exclude {
+pub(crate) struct Exclude {
     patterns: Vec<String>,
     set: GlobSet,
     /// Whether each pattern has matched.
@@ -19,7 +19,7 @@ pub(super) struct Exclude {
 
 impl Exclude {
     /// Takes in the patterns; those that are none come back as problems.
-    pub(super) fn new(patterns: &[String]) -> (Self, Vec<Problem>) {
+    pub(crate) fn new(patterns: &[String]) -> (Self, Vec<Problem>) {
         let mut builder = GlobSetBuilder::new();
         let mut problems = Vec::new();
         let mut problem = |pattern: &str, error: &globset::Error| {
@@ -46,7 +46,7 @@ impl Exclude {
     }
 
     /// Is the file or folder at `inner` below a root left out? `shown` is its path as messages have it.
-    pub(super) fn leaves_out(&mut self, inner: &Path, shown: &str) -> bool {
+    pub(crate) fn leaves_out(&mut self, inner: &Path, shown: &str) -> bool {
         if self.patterns.is_empty() {
             return false;
         }
@@ -64,7 +64,7 @@ impl Exclude {
     }
 
     /// A warning for each pattern that has matched nothing.
-    pub(super) fn idle(&self) -> impl Iterator<Item = Problem> {
+    pub(crate) fn idle(&self) -> impl Iterator<Item = Problem> {
         self.patterns.iter().zip(&self.used).filter(|(_, used)| !**used).map(|(pattern, _)| {
             Problem::of_file("--exclude", messages::read::idle_pattern(format_args!("{pattern:?}")))
         })

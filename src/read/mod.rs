@@ -4,7 +4,7 @@ mod archive;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod digest;
-mod exclude;
+pub(crate) mod exclude;
 mod files;
 pub(crate) mod hints;
 mod inventory;

@@ -363,13 +363,17 @@ impl Reader {
             let (one, other) = (Path::new(origin.file), Path::new(&place.file));
             let path = if one.parent() == other.parent() { one } else { one.parent().unwrap_or(one) };
             let inner = path.strip_prefix(root).unwrap_or(path);
-            messages::several_environments(
-                quoted,
-                place,
-                differing.join(", "),
-                path.display(),
-                inner.display(),
-            )
+            let fields = differing.join(", ");
+            match [one, other].into_iter().find_map(template::kustomization) {
+                Some(folder) => {
+                    let inner = folder.strip_prefix(root).unwrap_or(folder);
+                    let command = template::word(&folder.display().to_string());
+                    messages::patched(quoted, place, fields, command, inner.display())
+                }
+                None => {
+                    messages::several_environments(quoted, place, fields, path.display(), inner.display())
+                }
+            }
         } else {
             messages::defined_otherwise(quoted, place, differing.join(", "))
         };

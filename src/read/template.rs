@@ -247,8 +247,21 @@ pub(crate) fn chart(file: &str) -> Option<PathBuf> {
     Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
 }
 
+/// The folder of the kustomization, on the disk, that names `file` beside its patches. A patch has the kind and the name of
+/// what it changes, and only some of its fields.
+pub(crate) fn kustomization(file: &Path) -> Option<&Path> {
+    const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+    let folder = file.parent()?;
+    let name = file.file_name()?.to_str()?;
+    let names_it = |kustomization: &&str| {
+        std::fs::read_to_string(folder.join(kustomization))
+            .is_ok_and(|text| text.contains("patch") && text.contains(name))
+    };
+    NAMES.iter().any(|kustomization| names_it(&kustomization)).then_some(folder)
+}
+
 /// `text` as one word of a shell.
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@+:,=".contains(c);
     if text.chars().all(plain) {
         text.to_owned()

@@ -5,6 +5,8 @@
 //! | GKE | Cloud Logging entries, as `gcloud logging read --format=json` and sinks write them | built from `protoPayload`, as the plugin k8saudit-gke does it |
 //! | EKS | CloudWatch: `aws logs filter-log-events`, subscriptions, and lines that start with a time | the text of `message` |
 //! | AKS | Azure Monitor and Event Hub: `records`, or one record a line | the text of `properties.log` |
+//! | AKS | rows of Log Analytics, table AzureDiagnostics | the text of `log_s` |
+//! | AKS | rows of Log Analytics, tables AKSAudit and AKSAuditAdmin | built from the columns |
 
 use std::borrow::Cow;
 
@@ -17,8 +19,19 @@ pub(super) enum Cloud {
     Google,
     /// Amazon's CloudWatch.
     Amazon,
-    /// Azure Monitor.
+    /// Azure Monitor, with the API server's text.
     Azure,
+    /// Azure's Log Analytics, with a column for each part of an event.
+    AzureColumns,
+}
+
+impl Cloud {
+    /// Do the objects in its events have their keys in the API server's order? Columns of Log Analytics hold them as
+    /// property bags, whose keys have none
+    /// (<https://learn.microsoft.com/kusto/query/scalar-data-types/dynamic>).
+    pub(super) fn keeps_order(self) -> bool {
+        matches!(self, Cloud::Amazon | Cloud::Azure)
+    }
 }
 
 /// The texts of the audit events in a piece of a log that is itself none, each of which may turn out to be no event;
@@ -46,6 +59,16 @@ pub(super) fn unwrapped(text: &[u8]) -> Option<(Cloud, Vec<Cow<'_, [u8]>>)> {
 fn of_entry(mut entry: Value) -> Option<(Cloud, Vec<String>)> {
     if entry.get("protoPayload").is_some() {
         return Some((Cloud::Google, vec![of_google(&mut entry)?]));
+    }
+    if let Some(log) = entry.get_mut("log_s") {
+        let log = text(log.take())?;
+        let is_audit = entry
+            .get("Category")
+            .is_none_or(|category| category.as_str().is_some_and(|name| name.starts_with("kube-audit")));
+        return Some((Cloud::Azure, is_audit.then_some(log).into_iter().collect()));
+    }
+    if entry.get("AuditId").is_some() {
+        return Some((Cloud::AzureColumns, vec![of_columns(&mut entry)?]));
     }
     for key in ["events", "logEvents"] {
         if let Some(Value::Array(events)) = entry.get_mut(key) {
@@ -145,6 +168,43 @@ fn of_google(entry: &mut Value) -> Option<String> {
     Some(Value::Object(event).to_string())
 }
 
+/// A row of AKSAudit or AKSAuditAdmin as the event that it was made of. There is no column for impersonation.
+/// Source: <https://learn.microsoft.com/azure/azure-monitor/reference/tables/aksauditadmin>.
+fn of_columns(row: &mut Value) -> Option<String> {
+    const COLUMNS: [(&str, &str); 15] = [
+        ("level", "Level"),
+        ("auditID", "AuditId"),
+        ("stage", "Stage"),
+        ("requestURI", "RequestUri"),
+        ("verb", "Verb"),
+        ("user", "User"),
+        ("sourceIPs", "SourceIps"),
+        ("userAgent", "UserAgent"),
+        ("objectRef", "ObjectRef"),
+        ("responseStatus", "ResponseStatus"),
+        ("requestObject", "RequestObject"),
+        ("responseObject", "ResponseObject"),
+        ("requestReceivedTimestamp", "RequestReceivedTime"),
+        ("stageTimestamp", "StageReceivedTime"),
+        ("annotations", "Annotations"),
+    ];
+    let row = row.as_object_mut()?;
+    let mut event = Map::new();
+    event.insert("kind".to_owned(), "Event".into());
+    event.insert("apiVersion".to_owned(), "audit.k8s.io/v1".into());
+    for (key, column) in COLUMNS {
+        let value = match row.get_mut(column).map(Value::take) {
+            // clients write what a column holds as text
+            Some(Value::String(text)) if text.starts_with(['{', '[']) => serde_json::from_str(&text).ok()?,
+            Some(Value::String(text)) if text.is_empty() => continue,
+            None | Some(Value::Null) => continue,
+            Some(value) => value,
+        };
+        event.insert(key.to_owned(), value);
+    }
+    Some(Value::Object(event).to_string())
+}
+
 /// The object that a resource's name tells of: `core/v1/namespaces/NAMESPACE/pods/NAME/SUBRESOURCE`.
 fn reference(resource: &str) -> Option<Map<String, Value>> {
     let parts: Vec<&str> = resource.split('/').collect();
@@ -221,6 +281,36 @@ mod tests {
         assert_eq!(of(&audit.to_string()), expected(1));
         assert_eq!(of(&json!([audit, other]).to_string()), expected(1));
         assert_eq!(of("{\"records\":7}"), None);
+    }
+
+    #[test]
+    fn rows_of_azure_hold_an_event_as_text_or_in_columns() {
+        let row =
+            |category: &str| json!({"Category": category, "TableName": "PrimaryResult", "log_s": EVENT});
+        let expected = |count| Some((Cloud::Azure, vec![EVENT.to_owned(); count]));
+        assert_eq!(
+            of(&json!([row("kube-audit"), row("guard"), row("kube-audit-admin")]).to_string()),
+            expected(2)
+        );
+        assert_eq!(of(&json!([{ "log_s": EVENT }]).to_string()), expected(1));
+        assert_eq!(of(&json!([{ "log_s": 7 }]).to_string()), None);
+
+        let pod = json!({"kind": "Pod", "spec": {}});
+        let row = json!({
+            "AuditId": "a1", "Verb": "create", "Stage": "ResponseComplete", "User": "{\"username\":\"ann\"}",
+            "ResponseObject": pod, "RequestObject": "skipped-too-big-size-object", "ObjectRef": null, "UserAgent": "",
+            "Type": "AKSAudit",
+        });
+        let (cloud, events) = of(&json!([row]).to_string()).unwrap();
+        assert_eq!((cloud, events.len()), (Cloud::AzureColumns, 1));
+        let event: Value = serde_json::from_str(&events[0]).unwrap();
+        let expected = json!({
+            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "a1", "stage": "ResponseComplete",
+            "verb": "create", "user": {"username": "ann"}, "requestObject": "skipped-too-big-size-object",
+            "responseObject": pod,
+        });
+        assert_eq!(event, expected);
+        assert_eq!(of(r#"[{"AuditId":"a1","User":"{broken"}]"#), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::cloud::{Cloud, unwrapped};
+use super::cloud::unwrapped;
 use super::input::{Batch, Cost, Trouble};
 use super::options::{Format, MAX_TROUBLES, Matching, Options};
 use crate::messages::replay as messages;
@@ -115,7 +115,7 @@ impl<'r> Judge<'r> {
                 Ok(events) => self.events(events, text, number, judged, &trouble),
                 Err(error) => judged.trouble(trouble(&error, text, Cost::Event)),
             }
-            if cloud == Cloud::Google {
+            if !cloud.keeps_order() {
                 judged.sorted += judged.events - before;
             }
         }

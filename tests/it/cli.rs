@@ -970,6 +970,14 @@ fn lint_loads_folders_as_falco_does() {
         ("later/a.yaml", "- rule: Pod created\n  enabled: false\n  override: {enabled: replace}\n"),
         ("empty/README.md", "not rules"),
     ]);
+    // what is left out is not read, and a pattern that leaves nothing out is told
+    let excluding = ["lint", "rules.d", "--exclude", ".hidden.yaml", "--exclude", "*.json"];
+    let excluded = run_in(temp.path(), &excluding, "");
+    assert_eq!(
+        excluded.err,
+        "warning: --exclude: \"*.json\" leaves nothing out; patterns are relative to the folder that is read\n\
+         Falco 0.44.1 loads these 2 files without a warning\n"
+    );
     // a name that begins with a dot is a name like any other to Falco, and comes first
     let hidden = run_in(temp.path(), &["lint", "rules.d"], "");
     assert_eq!(hidden.code, Some(1));

@@ -322,6 +322,10 @@ fn conversions() -> Vec<Case> {
             .file("environments/dev/psp.yaml", policy("  hostPID: true\n"))
             .file("environments/prod/psp.yaml", policy("")),
         case("one environment", &["convert", "environments", "--exclude", "dev"]).code(0),
+        case("a patch of kustomize", &["convert", "kustomize"])
+            .file("kustomize/base/psp.yaml", policy(""))
+            .file("kustomize/prod/kustomization.yaml", "resources: [../base]\npatches: [{path: psp.yaml}]\n")
+            .file("kustomize/prod/psp.yaml", policy("  hostPID: true\n")),
         case("a repository", &["convert", "repository"])
             .file("repository/psp.yaml", policy(""))
             .file("repository/scc.yaml", "kind: SecurityContextConstraints\n")
