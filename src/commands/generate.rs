@@ -39,7 +39,7 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
     let mut inventory = read_input(&config.input(base), console)?;
     inventory.relative_to(base);
     let (rules, output) = configured(&config, base)?;
-    let made = make(&inventory, &rules, &layers(&rules, &output)?, console)?;
+    let made = make(&inventory, &rules, layers(&rules, &output)?, console)?;
     let placed = made.placed(&output)?;
     let changes = report::changes(
         &made.files,

@@ -64,7 +64,7 @@ fn try_it(file: &Path, base: &Path, text: &str) -> Result<()> {
     let told = &mut Console::new(std::io::sink(), std::io::sink());
     let inventory = read_input(&config.input(base), told)?;
     let (rules, output) = configured(&config, base)?;
-    make(&inventory, &rules, &layers(&rules, &output)?, told)?;
+    make(&inventory, &rules, layers(&rules, &output)?, told)?;
     Ok(())
 }
 

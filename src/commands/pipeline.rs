@@ -147,7 +147,7 @@ pub(super) fn deliver(
     beside: &[(PathBuf, String)],
     console: &mut Console<'_>,
 ) -> Result<Exit> {
-    let made = make(inventory, rules, &layers(rules, output)?, console)?;
+    let made = make(inventory, rules, layers(rules, output)?, console)?;
     let prediction = made.audit().map(|_| predict::predict(inventory, &made.options));
     let exceptions = suggest(&made, prediction.as_ref(), output)?;
     let placed = made.placed(output)?;

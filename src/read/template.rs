@@ -257,7 +257,7 @@ pub(crate) fn kustomization(file: &Path) -> Option<&Path> {
         std::fs::read_to_string(folder.join(kustomization))
             .is_ok_and(|text| text.contains("patch") && text.contains(name))
     };
-    NAMES.iter().any(|kustomization| names_it(&kustomization)).then_some(folder)
+    NAMES.iter().any(names_it).then_some(folder)
 }
 
 /// `text` as one word of a shell.
