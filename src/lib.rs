@@ -15,6 +15,7 @@ pub mod krm;
 pub mod messages;
 pub mod pattern;
 pub mod plugin;
+pub mod pod_security;
 pub mod predict;
 pub mod problem;
 pub mod psp;

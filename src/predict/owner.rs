@@ -4,7 +4,7 @@ use psp_admission::access;
 use serde_json::Value;
 
 use super::finding::{KnownBy, KnownName, Workload};
-use crate::psp::validity;
+use crate::psp::names;
 
 /// What a pod's owner reference says.
 pub(super) struct Owner<'a> {
@@ -113,7 +113,7 @@ impl<'a> Owner<'a> {
 /// engine is yet to fill in. Empty: not known.
 pub(super) fn namespace<'a>(object: &'a Value, default: &'a str) -> &'a str {
     let name = text(object, "/metadata/namespace");
-    if validity::namespace(name).is_none() { name } else { default }
+    if names::namespace(name).is_none() { name } else { default }
 }
 
 /// The text at a place of an object; empty where there is none.

@@ -1,18 +1,25 @@
 //! A PodSecurityPolicy out of a located document.
 
 use psp_admission::policy::{
-    APPARMOR_ALLOWED, APPARMOR_DEFAULT, HostPath, IdRule, IdStrategy, Range, RuntimeClass, SECCOMP_ALLOWED,
-    SECCOMP_DEFAULT, SPEC_FIELDS, SeLinux, SeLinuxOptions, Spec,
+    HostPath, IdRule, IdStrategy, Range, RuntimeClass, SPEC_FIELDS, SeLinux, SeLinuxOptions, Spec,
 };
 use psp_admission::{Field, Policy};
 
-use super::validity::{self, GROUP_RULES, SE_LINUX_RULES, USER_RULES};
+use super::fault::Fault;
+use super::{names, validity};
 use crate::messages;
 use crate::problem::{Message, Problem, nearest, quote};
 use crate::yaml::{Data, Decoder, Mark, Node, Path, in_force, unknown_value};
 
 /// What an object may have beside its `spec`; `status` is what some tools leave behind.
 const ROOT_FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+
+/// The rules that a strategy over user ids may have.
+const USER_RULES: [&str; 3] = ["MustRunAs", "MustRunAsNonRoot", "RunAsAny"];
+/// The rules that a strategy over group ids may have.
+const GROUP_RULES: [&str; 3] = ["MustRunAs", "MayRunAs", "RunAsAny"];
+/// The rules that `seLinux` may have.
+const SE_LINUX_RULES: [&str; 2] = ["MustRunAs", "RunAsAny"];
 
 /// The fields of `metadata` in any release that served policies (`ObjectMeta` of apimachinery).
 const METADATA_FIELDS: [&str; 17] = [
@@ -48,7 +55,7 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
     let policy = decoder.policy(node, strict);
     let Decoder { mut problems, mut warnings, .. } = decoder;
 
-    let located = |fault: validity::Fault| {
+    let located = |fault: Fault| {
         let place = node.locate(&fault.path).mark.within(file);
         Problem::new(place, fault.path, fault.message)
     };
@@ -59,7 +66,7 @@ pub(crate) fn policy(node: &Node<'_>, file: &str, strict: bool) -> Parsed {
         .filter(|fault| !problems.iter().any(|problem| overlap(&problem.path, &fault.path)))
         .map(located)
         .collect();
-    let is_lenient = |fault: &Problem| fault.path == NAME && !strict && validity::is_speakable(&policy.name);
+    let is_lenient = |fault: &Problem| fault.path == NAME && !strict && names::is_speakable(&policy.name);
     let (lenient, faults): (Vec<Problem>, Vec<Problem>) = faults.into_iter().partition(is_lenient);
     problems.extend(faults);
     warnings.extend(lenient.into_iter().map(|fault| {
@@ -88,12 +95,8 @@ pub(crate) fn field_marks(node: &Node<'_>) -> Vec<(Field, Mark)> {
     };
     let annotations = entries(node.get("metadata").and_then(|m| m.get("annotations")));
     let spec = entries(node.get("spec"));
-    let annotated = |key: &str| match key {
-        SECCOMP_ALLOWED | SECCOMP_DEFAULT => Some(Field::Seccomp),
-        APPARMOR_ALLOWED | APPARMOR_DEFAULT => Some(Field::AppArmor),
-        _ => None,
-    };
-    let named = |key: &str| Field::ALL.into_iter().find(|f| f.name() == key && annotated(key).is_none());
+    let annotated = |key: &str| Field::ALL.into_iter().find(|field| field.annotations().contains(&key));
+    let named = |key: &str| Field::named(key).filter(|field| field.annotations().is_empty());
     let mut marks: Vec<(Field, Mark)> =
         spec.iter().filter_map(|(k, mark)| Some((named(k)?, *mark))).collect();
     marks.extend(annotations.iter().filter_map(|(k, mark)| Some((annotated(k)?, *mark))));
@@ -133,6 +136,9 @@ macro_rules! read {
     (Groups, $decoder:ident, $node:ident, $path:ident) => {
         $decoder.ids($node, $path, &GROUP_RULES)
     };
+    (OptionalGroups, $decoder:ident, $node:ident, $path:ident) => {
+        read!(Groups, $decoder, $node, $path)
+    };
     (Labels, $decoder:ident, $node:ident, $path:ident) => {
         $decoder.se_linux($node, $path)
     };
@@ -150,11 +156,33 @@ macro_rules! read {
     };
 }
 
+/// Must a policy have a field of this shape? Only of strategies, which must state a rule where they are there.
+macro_rules! required {
+    (Users) => {
+        Some(true)
+    };
+    (Groups) => {
+        Some(true)
+    };
+    (OptionalGroups) => {
+        Some(false)
+    };
+    (Labels) => {
+        Some(true)
+    };
+    ($shape:ident) => {
+        None
+    };
+}
+
 macro_rules! spec {
     (
         spec { $($(#[$doc:meta])+ $member:ident $variant:ident $name:literal : $shape:ident),+ $(,)? }
         annotations $annotations:tt
     ) => {
+        /// The fields of `spec`; of those that are strategies, whether a policy must have them.
+        const REQUIRED: [(&str, Option<bool>); SPEC_FIELDS.len()] = [$(($name, required!($shape))),+];
+
         impl Decoder<'_> {
             fn spec(&mut self, node: &Node<'_>, path: &Path<'_>, spec: &mut Spec) {
                 self.known_fields(node, path, &SPEC_FIELDS, |this, key, node, path| match key {
@@ -192,7 +220,7 @@ impl Decoder<'_> {
     /// Labels mean nothing to a policy, but a bad one made the API server refuse it.
     fn labels(&mut self, node: &Node<'_>, path: &Path<'_>) {
         for (key, value) in self.texts(node, path) {
-            let wrong = validity::qualified_name(&key).or_else(|| validity::label_value(&value));
+            let wrong = names::qualified_name(&key).or_else(|| names::label_value(&value));
             if let Some(message) = wrong {
                 self.problem(node.get(&key).unwrap_or(node).mark, &Path::Key(path, &key), message);
             }
@@ -205,13 +233,8 @@ impl Decoder<'_> {
         if !matches!(spec.data, Data::Map(_) | Data::Null) {
             return;
         }
-        for (field, required) in [
-            ("seLinux", true),
-            ("runAsUser", true),
-            ("runAsGroup", false),
-            ("supplementalGroups", true),
-            ("fsGroup", true),
-        ] {
+        let strategies = REQUIRED.iter().filter_map(|(field, required)| Some((field, (*required)?)));
+        for (field, required) in strategies {
             let strategy = spec.get(field).filter(|node| !matches!(node.data, Data::Null));
             let at = match strategy {
                 None if !required => continue,

@@ -8,7 +8,7 @@ use psp_admission::scope::{IMAGES, NAMESPACES, listed_in};
 use super::options::Options;
 use super::quote::{quote, quoted};
 use crate::pattern;
-use crate::psp::validity::namespace;
+use crate::psp::names::namespace;
 use crate::read::Located;
 
 fn within(namespaces: &[String]) -> String {

@@ -3,7 +3,7 @@
 use super::diff::{Change, Matches};
 use super::fidelity::Fidelity;
 use super::model::Report;
-use super::pss::Level;
+use crate::pod_security::Level;
 use crate::problem::Place;
 
 /// A kind of finding. The id stands in SARIF and in annotations, and does not change between versions.

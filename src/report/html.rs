@@ -14,9 +14,10 @@ use sha2::{Digest as _, Sha256};
 use super::escape::{html, short};
 use super::fidelity::{Fidelity, Tally};
 use super::model::{AlertingWorkload, FieldReport, Layer, MayUse, PolicyReport, Report, WouldAlert};
-use super::pss::{Level, Standing};
+use super::pss::Standing;
 use super::steps::{self, FileStep, LabelStep};
 use crate::count::counted;
+use crate::pod_security::Level;
 use crate::render;
 use psp_admission::Field;
 

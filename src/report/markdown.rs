@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use super::escape::{code, fenced, markdown, short};
 use super::fidelity::Tally;
 use super::model::{FieldReport, Layer, Lost, MayUse, PolicyReport, Report};
-use super::pss::{Demand, Level, Standing};
+use super::pss::{Demand, Standing};
 use super::steps;
 use crate::count::counted;
+use crate::pod_security::Level;
 
 /// The most lines of changes that are shown.
 const MOST_CHANGES: usize = 200;

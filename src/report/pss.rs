@@ -1,42 +1,11 @@
 //! The Pod Security Standard that comes closest to a policy: what would bring prevention back, and what it leaves out.
-//!
-//! Facts: kubernetes/pod-security-admission `policy/check_*.go` (Kubernetes 1.37), one control a row of [`CONTROLS`].
 
-use std::collections::BTreeSet;
-
-use psp_admission::policy::{IdRule, Policy};
-use psp_admission::sysctl::{SAFE, matches_any};
-use psp_admission::{Field, Profiles};
+use psp_admission::{Field, Policy};
 use serde::{Deserialize, Serialize};
 
-use crate::psp::validity::{VOLUME_TYPES, unusable};
-use crate::restrictions::{Mapped, map};
-
-/// A level of the Pod Security Standards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// No demands.
-    Privileged,
-    /// Nothing that is known to escalate privileges.
-    Baseline,
-    /// What is known to harden pods.
-    Restricted,
-}
-
-impl Level {
-    /// All levels, the laxest first.
-    pub const ALL: [Level; 3] = [Level::Privileged, Level::Baseline, Level::Restricted];
-
-    /// The level's name, as the namespace label has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Privileged => "privileged",
-            Level::Baseline => "baseline",
-            Level::Restricted => "restricted",
-        }
-    }
-}
+use crate::pod_security::{CONTROLS, Control, Level, Stance};
+use crate::psp::validity::unusable;
+use crate::restrictions::{Mapped, beyond, map, stance};
 
 /// One demand of a level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,259 +51,30 @@ pub struct Next {
     pub missing: Vec<Demand>,
 }
 
-/// What a policy does about a demand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Made {
-    /// It refuses the pods that the level refuses.
-    Refused,
-    /// It refuses some, and fills in what others leave unset, which the level refuses.
-    Filled,
-    /// It lets them through.
-    Open,
-    /// It demands of pods what the level refuses.
-    Against,
-}
-
-/// One check of pod security admission.
-struct Control {
-    level: Level,
-    /// The check's id there.
-    name: &'static str,
-    demand: &'static str,
-    /// Does leaving it open keep a policy from the level? Which of seccomp, AppArmor and SELinux a node runs is the
-    /// cluster's business: the documentation's own baseline and restricted policies leave some of them open.
-    decides: bool,
-    made: fn(&Policy) -> Made,
-}
-
-const BASELINE_CAPABILITIES: [&str; 13] = [
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-];
-
-/// The volume types of the restricted level that a policy can name.
-const RESTRICTED_VOLUMES: [&str; 8] = [
-    "configMap",
-    "csi",
-    "downwardAPI",
-    "emptyDir",
-    "ephemeral",
-    "persistentVolumeClaim",
-    "projected",
-    "secret",
-];
-
-/// The sysctls that pod security admission takes for safe beyond those that admission knew.
-const SAFE_SINCE: [&str; 9] = [
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_notsent_lowat",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_slow_start_after_idle",
-    "net.ipv4.tcp_wmem",
-];
-
-const SE_LINUX_TYPES: [&str; 5] =
-    ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
-
-/// Every check, in the order of the levels. Facts: the file `policy/check_<name>.go` of each.
-const CONTROLS: [Control; 19] = [
-    row(Level::Baseline, "privileged", "no privileged container", true, |p| refused(!p.spec.privileged)),
-    row(Level::Baseline, "hostNamespaces", "no host network, PID or IPC namespace", true, |p| {
-        refused(!p.spec.host_network && !p.spec.host_pid && !p.spec.host_ipc)
-    }),
-    // the API server takes host processes only with the host's network
-    row(Level::Baseline, "windowsHostProcess", "no Windows host process", true, |p| {
-        refused(!p.spec.host_network)
-    }),
-    row(Level::Baseline, "hostPathVolumes", "no hostPath volume", true, |p| {
-        refused(!allows_volume(p, "hostPath"))
-    }),
-    row(Level::Baseline, "hostPorts", "no host port", true, |p| {
-        refused(!p.spec.host_ports.iter().any(|r| r.min <= r.max && r.max > 0))
-    }),
-    row(Level::Baseline, "capabilities_baseline", "no capability beyond the usual 13 added", true, |p| {
-        refused(adds_only(p, &BASELINE_CAPABILITIES))
-    }),
-    row(Level::Baseline, "procMount", "proc mount type Default", true, |p| {
-        refused(p.spec.allowed_proc_mount_types.iter().all(|t| t == "Default"))
-    }),
-    row(Level::Baseline, "sysctls", "safe sysctls only", true, |p| {
-        let safe = |name: &String| SAFE.contains(&name.as_str()) || SAFE_SINCE.contains(&name.as_str());
-        refused(p.spec.allowed_unsafe_sysctls.iter().all(safe))
-    }),
-    row(
-        Level::Baseline,
-        "seLinuxOptions",
-        "no SELinux user or role, and a container's usual type",
-        false,
-        se_linux,
-    ),
-    row(Level::Baseline, "appArmorProfile", "no AppArmor profile Unconfined", false, |p| {
-        let profiles = Profiles::apparmor(p);
-        match profiles.allowed() {
-            _ if profiles.default.is_some_and(|d| !confined(d)) => Made::Against,
-            Some(names) if names.iter().all(|n| confined(n)) => Made::Refused,
-            _ => Made::Open,
-        }
-    }),
-    row(Level::Baseline, "seccompProfile_baseline", "no seccomp profile Unconfined", false, |p| {
-        let profiles = Profiles::seccomp(p);
-        match profiles.allowed() {
-            _ if profiles.default == Some("unconfined") => Made::Against,
-            Some(names) if names.iter().all(|n| n.is_empty() || confined(n)) => Made::Refused,
-            _ => Made::Open,
-        }
-    }),
-    row(
-        Level::Baseline,
-        "hostProbesAndHostLifecycle",
-        "no host in probes and lifecycle handlers (from Kubernetes 1.34)",
-        false,
-        |_| Made::Open,
-    ),
-    row(
-        Level::Restricted,
-        "restrictedVolumes",
-        "only volumes that hold no node's or network's storage",
-        true,
-        |p| refused(p.spec.volumes.iter().all(|v| RESTRICTED_VOLUMES.contains(&v.as_str()))),
-    ),
-    row(Level::Restricted, "allowPrivilegeEscalation", "allowPrivilegeEscalation: false", true, |p| {
-        if p.spec.allow_privilege_escalation { Made::Open } else { Made::Filled }
-    }),
-    row(Level::Restricted, "runAsNonRoot", "runAsNonRoot: true", true, |p| {
-        if never_root(p) { Made::Filled } else { Made::Open }
-    }),
-    // admission looked at what containers ran as, the level also at a pod's value that all of them override
-    row(Level::Restricted, "runAsUser", "no runAsUser 0, not even where it is overridden", true, |p| {
-        if never_root(p) { Made::Filled } else { Made::Open }
-    }),
-    row(
-        Level::Restricted,
-        "seccompProfile_restricted",
-        "a seccomp profile RuntimeDefault or Localhost",
-        true,
-        seccomp_restricted,
-    ),
-    row(
-        Level::Restricted,
-        "capabilities_restricted",
-        "all capabilities dropped, none added but NET_BIND_SERVICE",
-        true,
-        |p| {
-            let drops_all = p.spec.required_drop_capabilities.iter().any(|c| c == "ALL");
-            if drops_all && adds_only(p, &["NET_BIND_SERVICE"]) { Made::Filled } else { Made::Open }
-        },
-    ),
-    // relaxed for pods with a user namespace at the baseline level only
-    row(Level::Restricted, "procMount_restricted", "proc mount type Default, always", true, |p| {
-        refused(p.spec.allowed_proc_mount_types.iter().all(|t| t == "Default"))
-    }),
-];
-
-const fn row(
-    level: Level,
-    name: &'static str,
-    demand: &'static str,
-    decides: bool,
-    made: fn(&Policy) -> Made,
-) -> Control {
-    Control { level, name, demand, decides, made }
-}
-
-fn refused(refused: bool) -> Made {
-    if refused { Made::Refused } else { Made::Open }
-}
-
-fn allows_volume(policy: &Policy, type_: &str) -> bool {
-    policy.spec.volumes.iter().any(|v| v == type_ || v == "*")
-}
-
-fn adds_only(policy: &Policy, names: &[&str]) -> bool {
-    let spec = &policy.spec;
-    spec.allowed_capabilities
-        .iter()
-        .chain(&spec.default_add_capabilities)
-        .all(|c| names.contains(&c.as_str()))
-}
-
-/// Is a seccomp or AppArmor profile one that confines?
-fn confined(profile: &str) -> bool {
-    matches!(profile, "runtime/default" | "docker/default") || profile.starts_with("localhost/")
-}
-
-/// Does the policy keep every container from user id 0?
-fn never_root(policy: &Policy) -> bool {
-    let strategy = &policy.spec.run_as_user;
-    match strategy.rule {
-        IdRule::MustRunAsNonRoot => true,
-        IdRule::MustRunAs => !strategy.ranges.iter().any(|r| r.contains(0)),
-        IdRule::MayRunAs | IdRule::RunAsAny => false,
-    }
-}
-
-fn se_linux(policy: &Policy) -> Made {
-    match &policy.spec.se_linux.options {
-        Some(options) if policy.spec.se_linux.must_run_as => {
-            let plain = options.user.is_empty() && options.role.is_empty();
-            if plain && SE_LINUX_TYPES.contains(&options.type_.as_str()) {
-                Made::Refused
-            } else {
-                Made::Against
-            }
-        }
-        _ => Made::Open,
-    }
-}
-
-fn seccomp_restricted(policy: &Policy) -> Made {
-    let profiles = Profiles::seccomp(policy);
-    match profiles.allowed() {
-        Some(names) if names.iter().all(|n| n.is_empty() || confined(n)) => match profiles.default {
-            Some(_) => Made::Filled,
-            None if names.contains("") => Made::Open,
-            None => Made::Refused,
-        },
-        _ => Made::Open,
-    }
-}
-
 /// How `policy` stands to the levels; nothing for a policy that admitted nothing.
 pub fn standing(policy: &Policy) -> Option<Standing> {
     if unusable(policy).is_some() {
         return None;
     }
-    let made: Vec<(&Control, Made)> = CONTROLS.iter().map(|c| (c, (c.made)(policy))).collect();
-    let keeps_from = |c: &Control, made: Made| made == Made::Against || c.decides && made == Made::Open;
-    let met = |level: Level| !made.iter().any(|(c, made)| c.level <= level && keeps_from(c, *made));
+    let stances: Vec<(&Control, Stance)> =
+        CONTROLS.iter().map(|control| (control, stance(policy, control.check))).collect();
+    let keeps_from = |control: &Control, stance: Stance| {
+        stance == Stance::Contradicts || control.decides && stance == Stance::LeavesOpen
+    };
+    let met = |level: Level| !stances.iter().any(|(c, stance)| c.level <= level && keeps_from(c, *stance));
     let level = Level::ALL.into_iter().rev().find(|level| met(*level)).unwrap_or(Level::Privileged);
-    let demands = |test: &dyn Fn(&Control, Made) -> bool| -> Vec<Demand> {
-        made.iter().filter(|(c, made)| test(c, *made)).map(|(c, _)| demand(c)).collect()
+    let demands = |test: &dyn Fn(&Control, Stance) -> bool| -> Vec<Demand> {
+        stances.iter().filter(|(c, stance)| test(c, *stance)).map(|(c, _)| demand(c)).collect()
     };
     let next = Level::ALL.into_iter().find(|other| *other > level).map(|next| Next {
         level: next,
-        missing: demands(&|c, made| c.level <= next && keeps_from(c, made)),
+        missing: demands(&|c, stance| c.level <= next && keeps_from(c, stance)),
     });
     Some(Standing {
         level,
         label: format!("pod-security.kubernetes.io/enforce: {}", level.name()),
-        refuses_more: demands(&|c, made| c.level <= level && made == Made::Open),
-        pods_must_set: demands(&|c, made| c.level <= level && made == Made::Filled),
+        refuses_more: demands(&|c, stance| c.level <= level && stance == Stance::LeavesOpen),
+        pods_must_set: demands(&|c, stance| c.level <= level && stance == Stance::FillsIn),
         not_covered: not_covered(policy, level),
         next,
     })
@@ -349,85 +89,14 @@ fn not_covered(policy: &Policy, level: Level) -> Vec<NotCovered> {
     let missed = |field: Field| {
         let Mapped { refuses, corrects, alerts_as, .. } = map(field, policy);
         let demands = refuses.is_some() || corrects.is_some() || alerts_as.is_some();
-        let why = lets_through(field, policy, level).filter(|_| demands)?;
+        let why = match level {
+            Level::Privileged => Some("the level demands nothing"),
+            _ => beyond(field, policy, level),
+        };
+        let why = why.filter(|_| demands)?;
         Some(NotCovered { field: field.name().to_owned(), why: why.to_owned() })
     };
     Field::ALL.into_iter().filter_map(missed).collect()
-}
-
-/// What `level` lets through that `policy` does not in `field`; nothing where it is at least as strict.
-fn lets_through(field: Field, policy: &Policy, level: Level) -> Option<&'static str> {
-    const ANY: &str = "the level does not look at it";
-    let spec = &policy.spec;
-    let from = |needed: Level| (level < needed).then_some(ANY);
-    let allows_all = |types: &[&str]| types.iter().all(|t| allows_volume(policy, t));
-    let may_add = |names: &[&str]| {
-        names.iter().all(|n| {
-            spec.allowed_capabilities.iter().chain(&spec.default_add_capabilities).any(|c| c == n || c == "*")
-        })
-    };
-    match field {
-        _ if level == Level::Privileged => Some("the level demands nothing"),
-        Field::Privileged
-        | Field::HostNetwork
-        | Field::HostPid
-        | Field::HostIpc
-        | Field::HostPorts
-        | Field::AllowedHostPaths
-        | Field::AllowedProcMountTypes => from(Level::Baseline),
-        Field::AllowPrivilegeEscalation | Field::RequiredDropCapabilities => from(Level::Restricted),
-        Field::DefaultAllowPrivilegeEscalation => match spec.default_allow_privilege_escalation {
-            Some(true) => Some("no level fills anything in"),
-            _ => from(Level::Restricted),
-        },
-        Field::DefaultAddCapabilities => Some("no level fills anything in"),
-        Field::AllowedCapabilities => {
-            let allowed: &[&str] =
-                if level == Level::Restricted { &["NET_BIND_SERVICE"] } else { &BASELINE_CAPABILITIES };
-            (!may_add(allowed)).then_some(if level == Level::Restricted {
-                "the level lets NET_BIND_SERVICE be added"
-            } else {
-                "the level lets any of the usual 13 be added"
-            })
-        }
-        // types that no policy can list (image, and storageos as admission spells it) are left out of account
-        Field::Volumes => {
-            let covered = if level == Level::Restricted {
-                allows_all(&RESTRICTED_VOLUMES)
-            } else {
-                VOLUME_TYPES.iter().all(|t| *t == "hostPath" || allows_volume(policy, t))
-            };
-            (!covered).then_some("the level allows more types")
-        }
-        Field::AllowedFlexVolumes => from(Level::Restricted),
-        Field::RunAsUser if spec.run_as_user.rule == IdRule::MustRunAsNonRoot => from(Level::Restricted),
-        Field::RunAsUser => Some("no level knows ranges of ids"),
-        Field::RunAsGroup | Field::SupplementalGroups | Field::FsGroup => Some("no level looks at groups"),
-        Field::SeLinux => Some("the level fixes no level and no single type"),
-        Field::AllowedUnsafeSysctls => {
-            let knows = |name: &&str| matches_any(&spec.allowed_unsafe_sysctls, name);
-            (!SAFE_SINCE.iter().all(knows)).then_some("the level allows sysctls that became safe since")
-        }
-        Field::ForbiddenSysctls => {
-            let safe = SAFE.iter().chain(&SAFE_SINCE);
-            let forbids = safe.into_iter().any(|name| matches_any(&spec.forbidden_sysctls, name));
-            forbids.then_some("the level allows sysctls that the policy forbids")
-        }
-        Field::Seccomp => profiles_left(Profiles::seccomp(policy).allowed(), level == Level::Restricted),
-        Field::AppArmor => profiles_left(Profiles::apparmor(policy).allowed(), false),
-        Field::ReadOnlyRootFilesystem | Field::AllowedCsiDrivers | Field::RuntimeClass => Some(ANY),
-    }
-}
-
-/// What a level lets through where profiles are listed.
-fn profiles_left(allowed: Option<BTreeSet<&str>>, must_be_set: bool) -> Option<&'static str> {
-    let allowed = allowed?;
-    if !must_be_set && !allowed.contains("") {
-        return Some("the level lets pods leave it unset");
-    }
-    (!allowed.contains("runtime/default"))
-        .then_some("the level allows the runtime's default profile")
-        .or(Some("the level allows any localhost profile"))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::model::{Plugin, Report, RulesFile};
-use super::pss::Level;
 use crate::count::counted;
+use crate::pod_security::Level;
 use crate::render::Layer;
 
 /// A file to load.

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use super::escape::{short, visible};
 use super::fidelity::Tally;
 use super::model::{Lost, PolicyReport, Report};
-use super::pss::{Demand, Level, Standing};
+use super::pss::{Demand, Standing};
 use crate::count::counted;
+use crate::pod_security::Level;
 use crate::render::Layer;
 
 /// Widest line that names are filled up to, in characters.

@@ -2,10 +2,25 @@
 
 use psp_admission::Policy;
 
-use super::{AtRuntime, Mapped, ids};
-use crate::pattern::MAX_ID;
+use super::ids::{ids, wrong_ranges};
+use super::mapped::{AtRuntime, Mapped};
+use super::restriction::Restriction;
+use crate::pod_security::Level;
+use crate::psp::fault::Fault;
 
-pub(super) fn map(policy: &Policy) -> Mapped {
-    ids(&policy.spec.fs_group, "fsGroup", MAX_ID)
-        .runtime(AtRuntime::undetectable("the kubelet sets a volume's group before the container starts"))
+pub(super) struct FsGroup;
+
+impl Restriction for FsGroup {
+    fn map(policy: &Policy) -> Mapped {
+        ids(&policy.spec.fs_group, "fsGroup")
+            .runtime(AtRuntime::undetectable("the kubelet sets a volume's group before the container starts"))
+    }
+
+    fn faults(policy: &Policy) -> Vec<Fault> {
+        wrong_ranges("spec.fsGroup", &policy.spec.fs_group)
+    }
+
+    fn beyond(_: &Policy, _: Level) -> Option<&'static str> {
+        Some("no level looks at groups")
+    }
 }

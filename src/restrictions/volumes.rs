@@ -1,9 +1,14 @@
 //! `volumes`: which types of volume may pods use?
 
 use psp_admission::Policy;
-use psp_admission::fields::volume_type;
+use psp_admission::pod::volume_type;
 
-use super::{AtRuntime, Mapped, listed};
+use super::mapped::{AtRuntime, Mapped, listed};
+use super::restriction::{Restriction, allows_volume};
+use crate::messages::policy as messages;
+use crate::pod_security::{Check, Level, Stance};
+use crate::psp::fault::{Fault, of_entries};
+use crate::yaml::unknown_value;
 
 /// The sources of a `v1.Volume` (Kubernetes 1.36), as they are spelt in pods.
 const SOURCES: [&str; 30] = [
@@ -75,43 +80,121 @@ const FOLDERS: [(&str, Kind, &str); 25] = [
     ("vsphereVolume", Kind::Persistent, "vsphere-volume"),
 ];
 
-pub(super) fn map(policy: &Policy) -> Mapped {
-    let types = &policy.spec.volumes;
-    let lists = |wanted: &str| types.iter().any(|t| t == wanted);
-    // a listed secret lets service account tokens in, which Kubernetes projects since 1.21
-    let tokens_only = lists("secret") && !lists("projected");
-    let refused: Vec<&str> = SOURCES
-        .into_iter()
-        .filter(|s| !(lists(volume_type(s)) || tokens_only && *s == "projected"))
-        .collect();
-    let allowed = listed(types);
-    // what a persistent volume may be, under whatever name
-    let claims = lists("persistentVolumeClaim") || lists("ephemeral");
-    let folders: Vec<&str> = FOLDERS
-        .into_iter()
-        .filter(|(source, kind, _)| refused.contains(source) && !(claims && *kind == Kind::Persistent))
-        .filter(|(source, _, _)| !(tokens_only && *source == "projected"))
-        .map(|(_, _, folder)| folder)
-        .collect();
-    let flex = refused.contains(&"flexVolume") && !claims;
-    let host_path = refused.contains(&"hostPath");
-    let runtime = AtRuntime::approximate(
-        !lists("*") && (!folders.is_empty() || flex || tokens_only || host_path),
-        format!("mounted volume of a type other than {allowed}"),
-        "a persistent volume shows the type behind it, so those pass where claims are allowed; a host path is what comes from \
-         none of the kubelet's and the container runtime's folders",
-    )
-    .with("or_flex", !folders.is_empty())
-    .with("or_tokens", flex || !folders.is_empty())
-    .with("or_host_path", tokens_only || flex || !folders.is_empty())
-    .with("folders", folders)
-    .with("flex", flex)
-    .with("tokens_only", tokens_only)
-    .with("host_path", host_path)
-    .with("kubernetes", vec!["kubernetes.io~"]);
-    Mapped::value(if lists("*") { "any".to_owned() } else { allowed.clone() })
-        .refuses(!lists("*"), format!("volume type other than {allowed}"))
-        .runtime(runtime)
+/// Every volume type that a policy can name, besides `*`.
+const TYPES: [&str; 29] = [
+    "awsElasticBlockStore",
+    "azureDisk",
+    "azureFile",
+    "cephFS",
+    "cinder",
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "fc",
+    "flexVolume",
+    "flocker",
+    "gcePersistentDisk",
+    "gitRepo",
+    "glusterfs",
+    "hostPath",
+    "iscsi",
+    "nfs",
+    "persistentVolumeClaim",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "projected",
+    "quobyte",
+    "rbd",
+    "scaleIO",
+    "secret",
+    "storageos",
+    "vsphereVolume",
+];
+
+/// The volume types of the restricted level that a policy can name.
+const RESTRICTED: [&str; 8] = [
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+];
+
+pub(super) struct Volumes;
+
+impl Restriction for Volumes {
+    fn map(policy: &Policy) -> Mapped {
+        let types = &policy.spec.volumes;
+        let lists = |wanted: &str| types.iter().any(|t| t == wanted);
+        // a listed secret lets service account tokens in, which Kubernetes projects since 1.21
+        let tokens_only = lists("secret") && !lists("projected");
+        let refused: Vec<&str> = SOURCES
+            .into_iter()
+            .filter(|s| !(lists(volume_type(s)) || tokens_only && *s == "projected"))
+            .collect();
+        let allowed = listed(types);
+        // what a persistent volume may be, under whatever name
+        let claims = lists("persistentVolumeClaim") || lists("ephemeral");
+        let folders: Vec<&str> = FOLDERS
+            .into_iter()
+            .filter(|(source, kind, _)| refused.contains(source) && !(claims && *kind == Kind::Persistent))
+            .filter(|(source, _, _)| !(tokens_only && *source == "projected"))
+            .map(|(_, _, folder)| folder)
+            .collect();
+        let flex = refused.contains(&"flexVolume") && !claims;
+        let host_path = refused.contains(&"hostPath");
+        let runtime = AtRuntime::approximate(
+            !lists("*") && (!folders.is_empty() || flex || tokens_only || host_path),
+            format!("mounted volume of a type other than {allowed}"),
+            "a persistent volume shows the type behind it, so those pass where claims are allowed; a host path is what comes from \
+             none of the kubelet's and the container runtime's folders",
+        )
+        .with("or_flex", !folders.is_empty())
+        .with("or_tokens", flex || !folders.is_empty())
+        .with("or_host_path", tokens_only || flex || !folders.is_empty())
+        .with("folders", folders)
+        .with("flex", flex)
         .with("tokens_only", tokens_only)
-        .with("sources", refused)
+        .with("host_path", host_path)
+        .with("kubernetes", vec!["kubernetes.io~"]);
+        Mapped::value(if lists("*") { "any".to_owned() } else { allowed.clone() })
+            .refuses(!lists("*"), format!("volume type other than {allowed}"))
+            .runtime(runtime)
+            .with("tokens_only", tokens_only)
+            .with("sources", refused)
+    }
+
+    fn faults(policy: &Policy) -> Vec<Fault> {
+        of_entries("spec.volumes", &policy.spec.volumes, |volume| match volume.as_str() {
+            // the name of its feature gate
+            "genericEphemeralVolume" => Some(messages::feature_gate_volume()),
+            known if known == "*" || TYPES.contains(&known) => None,
+            _ => Some(unknown_value("volume type", volume, &[&TYPES[..], &["*"]].concat())),
+        })
+    }
+
+    fn stance(policy: &Policy, check: Check) -> Option<Stance> {
+        let listed = &policy.spec.volumes;
+        match check {
+            Check::HostPathVolumes => Some(Stance::refuses(!allows_volume(policy, "hostPath"))),
+            Check::RestrictedVolumes => {
+                Some(Stance::refuses(listed.iter().all(|listed| RESTRICTED.contains(&listed.as_str()))))
+            }
+            _ => None,
+        }
+    }
+
+    /// Types that no policy can list (image, and storageos as admission spells it) are left out of account.
+    fn beyond(policy: &Policy, level: Level) -> Option<&'static str> {
+        let covered = match level {
+            Level::Restricted => RESTRICTED.iter().all(|type_| allows_volume(policy, type_)),
+            _ => TYPES.iter().all(|type_| *type_ == "hostPath" || allows_volume(policy, type_)),
+        };
+        (!covered).then_some("the level allows more types")
+    }
 }

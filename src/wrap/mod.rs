@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::messages;
 use crate::problem::{Message, Problem, quote};
-use crate::psp::validity;
+use crate::psp::names;
 use crate::yaml::{Documents, fits_block, write};
 use falco_rules::file::yaml;
 
@@ -180,14 +180,14 @@ impl Object {
     /// # Errors
     /// The option of the command line, and what it must be.
     pub fn check(&self) -> Result<(), (&'static str, Message)> {
-        if let Some(name) = self.name.as_deref().filter(|name| !validity::is_subdomain(name)) {
+        if let Some(name) = self.name.as_deref().filter(|name| !names::is_subdomain(name)) {
             return Err(("--object-name", messages::config::no_object_name(quote(name))));
         }
-        if let Some(name) = self.namespace.as_deref().filter(|name| !validity::is_dns_label(name)) {
+        if let Some(name) = self.namespace.as_deref().filter(|name| !names::is_dns_label(name)) {
             return Err(("--object-namespace", messages::config::no_namespace_name(quote(name))));
         }
         for (key, value) in &self.labels {
-            if let Some(message) = validity::qualified_name(key).or_else(|| validity::label_value(value)) {
+            if let Some(message) = names::qualified_name(key).or_else(|| names::label_value(value)) {
                 return Err(("--object-label", message));
             }
         }

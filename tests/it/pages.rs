@@ -508,3 +508,45 @@ fn the_list_of_what_is_not_evaluated_is_complete() {
         "it pages::",
     );
 }
+
+#[test]
+fn contributing_shows_a_field_as_it_is() {
+    let page = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    let (_, rest) = page.split_once("```diff\n").unwrap();
+    let (diff, _) = rest.split_once("```").unwrap();
+    let mut text = String::new();
+    for line in diff.lines() {
+        if let Some(header) = line.strip_prefix("--- ") {
+            let path = header.split(": ").next().unwrap();
+            text = fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        } else {
+            let shown = line.strip_prefix('+').unwrap().trim().trim_end_matches(" …");
+            assert!(text.contains(shown), "{shown:?} is gone");
+        }
+    }
+}
+
+#[test]
+fn a_field_is_named_in_its_own_files_and_in_lists_alone() {
+    let names = ["allowedProcMountTypes", "allowed_proc_mount_types", "AllowedProcMountTypes"];
+    let folders = ["crates/psp-admission/src", "crates/falco-rules/src", "src", "templates"];
+    let all = folders.into_iter().flat_map(|folder| {
+        files(&root().join(folder)).into_iter().map(move |path| format!("{folder}/{}", path.display()))
+    });
+    let naming = all.filter(|path| {
+        let text = fs::read_to_string(root().join(path)).unwrap_or_default();
+        names.iter().any(|name| text.contains(name))
+    });
+    let mut naming: Vec<String> = naming.collect();
+    naming.sort();
+    assert_eq!(
+        naming,
+        [
+            "crates/psp-admission/src/field.rs",
+            "crates/psp-admission/src/fields/allowed_proc_mount_types.rs",
+            "crates/psp-admission/src/fields/mod.rs",
+            "src/restrictions/allowed_proc_mount_types.rs",
+            "src/restrictions/mod.rs",
+        ]
+    );
+}

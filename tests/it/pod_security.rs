@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 
 use crate::common::Recording;
 use psp_admission::{Pod, Policy, Verdict, judge};
+use psp2falco::pod_security::Level;
 use psp2falco::read::{Options, read_text};
-use psp2falco::report::pss::{Level, standing};
+use psp2falco::report::pss::standing;
 use serde_json::{Value, json};
 
 /// The checks of pod security admission that a stored pod fails (kubernetes/pod-security-admission

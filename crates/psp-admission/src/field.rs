@@ -37,7 +37,7 @@ macro_rules! with_fields {
                 /// Which user ids containers may run as.
                 run_as_user RunAsUser "runAsUser": Users,
                 /// Which group ids containers may run as (absent in the API: `RunAsAny`).
-                run_as_group RunAsGroup "runAsGroup": Groups,
+                run_as_group RunAsGroup "runAsGroup": OptionalGroups,
                 /// Which supplemental groups pods may have.
                 supplemental_groups SupplementalGroups "supplementalGroups": Groups,
                 /// Which group may own a pod's volumes.

@@ -146,6 +146,15 @@ pub struct Volume<'a> {
     pub writers: Vec<usize>,
 }
 
+/// The policy's word for a volume source: the API spells two of them differently in pods and in policies.
+pub fn volume_type(source: &str) -> &str {
+    match source {
+        "cephfs" => "cephFS",
+        "storageos" => "storageOS",
+        other => other,
+    }
+}
+
 impl<'a> Pod<'a> {
     /// What counts of `value`, a `v1.Pod` object.
     pub fn new(value: &'a Value) -> Self {

@@ -25,10 +25,6 @@ pub const IMAGES: &str = "falco-rules-psp-images";
 /// Annotation that restricts a policy to these namespaces (as `falcoctl convert psp` had it).
 pub const NAMESPACES: &str = "falco-rules-psp-namespaces";
 
-/// The annotations of a policy that mean something, in order.
-pub const ANNOTATIONS: [&str; 6] =
-    [APPARMOR_ALLOWED, APPARMOR_DEFAULT, IMAGES, NAMESPACES, SECCOMP_ALLOWED, SECCOMP_DEFAULT];
-
 /// One PodSecurityPolicy.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,18 +44,7 @@ impl Policy {
     /// so admitted nothing. A field and what it lacks; empty for a policy that worked
     /// (Kubernetes `pkg/security/podsecuritypolicy/factory.go`).
     pub fn unusable(&self) -> Vec<(Field, String)> {
-        let spec = &self.spec;
-        let without_ranges = [
-            (Field::RunAsUser, &spec.run_as_user),
-            (Field::SupplementalGroups, &spec.supplemental_groups),
-            (Field::FsGroup, &spec.fs_group),
-        ]
-        .into_iter()
-        .filter(|(_, strategy)| strategy.restricts() && strategy.ranges.is_empty())
-        .map(|(field, strategy)| (field, format!("{} without ranges", strategy.rule.name())));
-        let without_options = (spec.se_linux.must_run_as && spec.se_linux.options.is_none())
-            .then(|| (Field::SeLinux, "MustRunAs without seLinuxOptions".to_owned()));
-        without_ranges.chain(without_options).collect()
+        Field::ALL.into_iter().filter_map(|field| Some((field, field.unusable(self)?))).collect()
     }
 
     /// The policy as if the strategies that admission could make nothing of ([`Policy::unusable`]) restricted nothing.
@@ -69,15 +54,7 @@ impl Policy {
             return Cow::Borrowed(self);
         }
         let mut policy = self.clone();
-        let spec = &mut policy.spec;
-        for (field, _) in unusable {
-            match field {
-                Field::RunAsUser => spec.run_as_user = IdStrategy::default(),
-                Field::SupplementalGroups => spec.supplemental_groups = IdStrategy::default(),
-                Field::FsGroup => spec.fs_group = IdStrategy::default(),
-                _ => spec.se_linux = SeLinux::default(),
-            }
-        }
+        unusable.into_iter().for_each(|(field, _)| policy.spec.leave_out(field));
         Cow::Owned(policy)
     }
 
@@ -91,8 +68,11 @@ impl Policy {
     /// Writes what a policy is made of into a map.
     pub(crate) fn serialize_entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         map.serialize_entry("name", &self.name)?;
-        let annotations: BTreeMap<&str, &String> =
-            ANNOTATIONS.into_iter().filter_map(|key| Some((key, self.annotations.get(key)?))).collect();
+        let of_fields = Field::ALL.into_iter().flat_map(|field| field.annotations().iter().copied());
+        let annotations: BTreeMap<&str, &String> = of_fields
+            .chain([IMAGES, NAMESPACES])
+            .filter_map(|key| Some((key, self.annotations.get(key)?)))
+            .collect();
         if !annotations.is_empty() {
             map.serialize_entry("annotations", &annotations)?;
         }
@@ -124,6 +104,8 @@ pub mod shape {
     pub type Users = crate::policy::IdStrategy;
     /// A strategy over group ids.
     pub type Groups = crate::policy::IdStrategy;
+    /// A strategy over group ids that a policy may leave out.
+    pub type OptionalGroups = crate::policy::IdStrategy;
     /// A strategy over SELinux labels.
     pub type Labels = crate::policy::SeLinux;
     /// A list of host paths.
@@ -158,6 +140,16 @@ macro_rules! spec {
 
         /// The fields of `spec`, in the order of the API's type.
         pub const SPEC_FIELDS: [&str; [$($name),+].len()] = [$($name),+];
+
+        impl Spec {
+            /// Gives a field of `spec` the value that it has where a policy leaves it out.
+            fn leave_out(&mut self, field: Field) {
+                match field {
+                    $(Field::$variant => self.$module = absent!($shape),)+
+                    _ => {}
+                }
+            }
+        }
 
         impl Default for Spec {
             fn default() -> Self {

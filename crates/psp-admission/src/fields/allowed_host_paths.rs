@@ -58,7 +58,7 @@ impl Restriction for AllowedHostPaths {
 
 /// How `allowedHostPaths` lets a path be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PathAccess {
+enum PathAccess {
     /// Not at all.
     None,
     /// Mounted read-only.
@@ -68,7 +68,7 @@ pub enum PathAccess {
 }
 
 /// How `allowed` lets `path` be used (`AllowsHostVolumePath` in `podsecuritypolicy/util`).
-pub fn host_path_access(allowed: &[HostPath], path: &str) -> PathAccess {
+fn host_path_access(allowed: &[HostPath], path: &str) -> PathAccess {
     let matching = || allowed.iter().filter(|a| has_path_prefix(path, &a.path_prefix));
     if matching().any(|a| !a.read_only) {
         PathAccess::ReadWrite

@@ -17,7 +17,7 @@ impl Restriction for AllowedProcMountTypes {
         pod.containers.iter().filter_map(|container| {
             let own = container.proc_mount.as_deref();
             let kind = own.unwrap_or(UNSET);
-            let refused = !allowed_proc_mounts(policy).any(|allowed| allowed == kind);
+            let refused = !policy.proc_mount_types().any(|allowed| allowed == kind);
             refused.then(|| Reason {
                 place: container.place(),
                 path: "securityContext.procMount",
@@ -28,17 +28,19 @@ impl Restriction for AllowedProcMountTypes {
     }
 
     fn asks_more(policy: &Policy, other: &Policy) -> bool {
-        allowed_proc_mounts(other).any(|its| !allowed_proc_mounts(policy).any(|own| own == its))
+        other.proc_mount_types().any(|its| !policy.proc_mount_types().any(|own| own == its))
     }
 
     fn unite(a: &Policy, b: &Policy, union: &mut Policy) {
-        let of = |policy| allowed_proc_mounts(policy).map(str::to_owned).collect::<Vec<_>>();
+        let of = |policy: &Policy| policy.proc_mount_types().map(str::to_owned).collect::<Vec<_>>();
         union.spec.allowed_proc_mount_types = joined(&of(a), &of(b));
     }
 }
 
-/// The proc mount types that a policy allows: its own, else `Default`.
-pub fn allowed_proc_mounts(policy: &Policy) -> impl Iterator<Item = &str> {
-    let own = &policy.spec.allowed_proc_mount_types;
-    own.iter().map(String::as_str).chain(own.is_empty().then_some(UNSET))
+impl Policy {
+    /// The proc mount types that the policy allows: those that it lists, else `Default`.
+    pub fn proc_mount_types(&self) -> impl Iterator<Item = &str> {
+        let listed = &self.spec.allowed_proc_mount_types;
+        listed.iter().map(String::as_str).chain(listed.is_empty().then_some(UNSET))
+    }
 }

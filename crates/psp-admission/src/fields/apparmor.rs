@@ -15,6 +15,8 @@ pub(super) struct AppArmor;
 const PATH: &str = "securityContext.appArmorProfile";
 
 impl Restriction for AppArmor {
+    const ANNOTATIONS: &'static [&'static str] = &[APPARMOR_ALLOWED, APPARMOR_DEFAULT];
+
     fn refusals<'a>(policy: &'a Policy, pod: &'a Pod<'a>) -> impl Iterator<Item = Reason<'a>> {
         let profiles = Profiles::apparmor(policy);
         pod.effective(|security| security.apparmor.as_deref()).filter_map(move |(place, own)| {

@@ -3,7 +3,7 @@
 //! `MustRunAs` and `MayRunAs` refuse a group outside every range; `MustRunAs` set the first range's `min` where none was
 //! set.
 
-use super::restriction::{Restriction, ids_ask_more};
+use super::restriction::{Restriction, ids_ask_more, without_ranges};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
@@ -26,6 +26,10 @@ impl Restriction for FsGroup {
         let set = || Problem::Set(Found::Number(strategy.filled_in()));
         let unset = strategy.must() && pod.fs_group.is_none();
         unset.then(|| Reason::of_pod(PATH, Found::Unset, set())).into_iter()
+    }
+
+    fn unusable(policy: &Policy) -> Option<String> {
+        without_ranges(&policy.spec.fs_group)
     }
 
     fn asks_more(policy: &Policy, other: &Policy) -> bool {

@@ -34,10 +34,6 @@ mod seccomp;
 mod supplemental_groups;
 mod volumes;
 
-pub use allowed_host_paths::{PathAccess, host_path_access};
-pub use allowed_proc_mount_types::allowed_proc_mounts;
-pub use volumes::volume_type;
-
 macro_rules! fields {
     (
         spec { $($(#[$doc:meta])+ $module:ident $variant:ident $name:literal : $shape:ident),+ $(,)? }
@@ -70,7 +66,17 @@ macro_rules! fields {
                 match self { $(Field::$variant => $module::$variant::corrections(policy, pod).collect()),+ }
             }
 
-            /// Does `policy` refuse or correct a pod because of this field that `other` lets pass as it is?
+            /// Why admission could make nothing of what `policy` says here, and skipped the policy. `None` if it could.
+            pub fn unusable(self, policy: &Policy) -> Option<String> {
+                match self { $(Field::$variant => $module::$variant::unusable(policy)),+ }
+            }
+
+            /// The annotations in which a policy states the field; none for a field of `spec`.
+            pub const fn annotations(self) -> &'static [&'static str] {
+                match self { $(Field::$variant => $module::$variant::ANNOTATIONS),+ }
+            }
+
+            /// Does `policy` refuse or correct a pod because of this field that `other` admits as it is?
             pub(crate) fn asks_more(self, policy: &Policy, other: &Policy) -> bool {
                 match self { $(Field::$variant => $module::$variant::asks_more(policy, other)),+ }
             }

@@ -6,6 +6,14 @@ use crate::reason::Reason;
 
 /// What admission did with one field.
 pub(super) trait Restriction {
+    /// The annotations in which a policy states the field; none for a field of `spec`.
+    const ANNOTATIONS: &'static [&'static str] = &[];
+
+    /// Why admission could make nothing of the field (`podsecuritypolicy/factory.go`).
+    fn unusable(_: &Policy) -> Option<String> {
+        None
+    }
+
     /// Why the policy would have refused the pod, after filling in what it can.
     fn refusals<'a>(_: &'a Policy, _: &'a Pod<'a>) -> impl Iterator<Item = Reason<'a>> {
         std::iter::empty()
@@ -16,7 +24,7 @@ pub(super) trait Restriction {
         std::iter::empty()
     }
 
-    /// Does the policy refuse or correct a pod here that `other` lets pass as it is?
+    /// Does the policy refuse or correct a pod here that `other` admits as it is?
     fn asks_more(policy: &Policy, other: &Policy) -> bool;
 
     /// Makes `union` allow what `a` or `b` allows, see [`union`](crate::union()).
@@ -72,6 +80,12 @@ pub(super) fn drivers_ask_more(
         && allows_volumes(policy, source)
         && allows_volumes(other, source)
         && (its.is_empty() || lacks(own, its))
+}
+
+/// A strategy that needs ranges and has none.
+pub(super) fn without_ranges(strategy: &IdStrategy) -> Option<String> {
+    let lacking = strategy.restricts() && strategy.ranges.is_empty();
+    lacking.then(|| format!("{} without ranges", strategy.rule.name()))
 }
 
 /// The largest id of a user or group.

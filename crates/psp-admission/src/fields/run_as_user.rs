@@ -4,7 +4,7 @@
 //! range, and set the first range's `min` where none was set. `MustRunAsNonRoot` refuses user 0 and
 //! `runAsNonRoot: false`, and set `runAsNonRoot: true` where neither was set.
 
-use super::restriction::{Restriction, ids_ask_more};
+use super::restriction::{Restriction, ids_ask_more, without_ranges};
 use crate::pod::Pod;
 use crate::policy::{IdRule, Policy};
 use crate::reason::{Found, Problem, Reason};
@@ -48,6 +48,10 @@ impl Restriction for RunAsUser {
             };
             Some(Reason { place, path, found: Found::Unset, problem: Problem::Set(set) })
         })
+    }
+
+    fn unusable(policy: &Policy) -> Option<String> {
+        without_ranges(&policy.spec.run_as_user)
     }
 
     fn asks_more(policy: &Policy, other: &Policy) -> bool {

@@ -43,6 +43,12 @@ impl Restriction for SeLinux {
         unset.then(|| Reason::of_pod("securityContext.seLinuxOptions", Found::Unset, set())).into_iter()
     }
 
+    fn unusable(policy: &Policy) -> Option<String> {
+        let strategy = &policy.spec.se_linux;
+        let lacking = strategy.must_run_as && strategy.options.is_none();
+        lacking.then(|| "MustRunAs without seLinuxOptions".to_owned())
+    }
+
     /// SELinux options cannot be joined: where they differ, any are allowed.
     fn asks_more(policy: &Policy, other: &Policy) -> bool {
         let (own, its) = (&policy.spec.se_linux, &other.spec.se_linux);

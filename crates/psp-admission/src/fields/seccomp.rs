@@ -15,6 +15,8 @@ pub(super) struct Seccomp;
 const PATH: &str = "securityContext.seccompProfile";
 
 impl Restriction for Seccomp {
+    const ANNOTATIONS: &'static [&'static str] = &[SECCOMP_ALLOWED, SECCOMP_DEFAULT];
+
     fn refusals<'a>(policy: &'a Policy, pod: &'a Pod<'a>) -> impl Iterator<Item = Reason<'a>> {
         let profiles = Profiles::seccomp(policy);
         let inherited = pod.security.seccomp.as_deref();

@@ -3,7 +3,7 @@
 //! `MustRunAs` and `MayRunAs` refuse a listed group outside every range. `MustRunAs` set the first range's `min` where
 //! the pod lists none. (It also refused an explicit empty list; the stored object omits it, so it reads as unset.)
 
-use super::restriction::{Restriction, ids_ask_more};
+use super::restriction::{Restriction, ids_ask_more, without_ranges};
 use crate::pod::Pod;
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
@@ -25,6 +25,10 @@ impl Restriction for SupplementalGroups {
         let set = || Problem::Set(Found::Number(strategy.filled_in()));
         let unset = strategy.must() && pod.supplemental_groups.is_empty();
         unset.then(|| Reason::of_pod(PATH, Found::Unset, set())).into_iter()
+    }
+
+    fn unusable(policy: &Policy) -> Option<String> {
+        without_ranges(&policy.spec.supplemental_groups)
     }
 
     fn asks_more(policy: &Policy, other: &Policy) -> bool {

@@ -4,7 +4,7 @@
 //! a projected volume made only of what a service account token volume holds.
 
 use super::restriction::{Restriction, joined, leaves_out};
-use crate::pod::{Place, Pod, Volume};
+use crate::pod::{Place, Pod, Volume, volume_type};
 use crate::policy::Policy;
 use crate::reason::{Found, Problem, Reason};
 
@@ -38,13 +38,4 @@ fn allowed(types: &[String], source: &str, volume: &Volume<'_>) -> bool {
     types
         .iter()
         .any(|listed| listed == "*" || listed == wanted || listed == "secret" && volume.only_service_account)
-}
-
-/// The policy's word for a volume source: the API spells two of them differently in pods and in policies.
-pub fn volume_type(source: &str) -> &str {
-    match source {
-        "cephfs" => "cephFS",
-        "storageos" => "storageOS",
-        other => other,
-    }
 }
