@@ -464,7 +464,10 @@ impl Formatter for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{IdRule, IdStrategy, Range, SECCOMP_ALLOWED};
+    use crate::field::Field;
+    use crate::policy::{
+        HostPath, IdRule, IdStrategy, Range, RuntimeClass, SECCOMP_ALLOWED, SeLinux, Spec, shape,
+    };
 
     fn bundle() -> Bundle {
         let names =
@@ -553,6 +556,87 @@ mod tests {
         // what a tool makes of the layout does not matter
         let squeezed = serde_json::from_str::<serde_json::Value>(&text).unwrap().to_string();
         assert_eq!(Bundle::parse(squeezed.as_bytes()).unwrap().digest(), digest);
+    }
+
+    /// A value of a shape that differs from that of a field left out.
+    macro_rules! changed {
+        (Flag) => {
+            true
+        };
+        (FlagUnlessFalse) => {
+            false
+        };
+        (FlagOrUnset) => {
+            Some(false)
+        };
+        (Ports) => {
+            vec![Range { min: 1, max: 2 }]
+        };
+        (Users) => {
+            IdStrategy { rule: IdRule::MustRunAsNonRoot, ranges: Vec::new() }
+        };
+        (Groups) => {
+            IdStrategy { rule: IdRule::MayRunAs, ranges: Vec::new() }
+        };
+        (OptionalGroups) => {
+            changed!(Groups)
+        };
+        (Labels) => {
+            SeLinux { must_run_as: true, options: None }
+        };
+        (Paths) => {
+            vec![HostPath { path_prefix: "/srv".to_owned(), read_only: false }]
+        };
+        (Class) => {
+            Some(RuntimeClass::default())
+        };
+        ($names:ident) => {
+            vec!["one".to_owned()]
+        };
+    }
+
+    macro_rules! changes {
+        (
+            spec { $($(#[$doc:meta])+ $member:ident $variant:ident $name:literal : $shape:ident),+ $(,)? }
+            annotations $annotations:tt
+        ) => {
+            /// Changes a field of `spec`.
+            fn change(spec: &mut Spec, field: Field) {
+                match field {
+                    $(Field::$variant => {
+                        let value: shape::$shape = changed!($shape);
+                        spec.$member = value;
+                    })+
+                    _ => {}
+                }
+            }
+        };
+    }
+
+    with_fields!(changes);
+
+    #[test]
+    fn the_digest_tells_of_a_change_in_any_field() {
+        let digest = |policy: Policy| {
+            Bundle { policies: [(policy.name.clone(), policy)].into(), ..Bundle::default() }.digest()
+        };
+        let mut digests = BTreeSet::from([digest(Policy::default())]);
+        let mut count = 1;
+        for field in Field::ALL {
+            let mut policies = Vec::new();
+            if field.annotations().is_empty() {
+                let mut policy = Policy::default();
+                change(&mut policy.spec, field);
+                policies.push(policy);
+            }
+            for key in field.annotations() {
+                let annotations = BTreeMap::from([((*key).to_owned(), "runtime/default".to_owned())]);
+                policies.push(Policy { annotations, ..Policy::default() });
+            }
+            count += policies.len();
+            digests.extend(policies.into_iter().map(digest));
+            assert_eq!(digests.len(), count, "{field} does not change the digest");
+        }
     }
 
     #[test]
