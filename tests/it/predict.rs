@@ -13,9 +13,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::Recording;
 use crate::snapshot::root;
 use falco_rules::{self as falco, Event, RuleSet};
-use psp2falco::predict::{self, Prediction, predict};
+use psp_admission::Field;
+use psp2falco::predict::{self, Alert, Prediction, Predictor, predict};
 use psp2falco::rbac;
 use psp2falco::read::{self, Compact, Inventory};
 use psp2falco::render::{Options, audit_rules};
@@ -251,4 +253,33 @@ fn a_cluster_gives_its_expected_rules_and_exceptions() {
         .filter_map(|(name, text)| crate::snapshot::check(&folder.join(name), text).err())
         .collect();
     crate::snapshot::report(&problems, "predict");
+}
+
+/// Judgements are remembered for pods alike. A pod is like another one only if nothing differs that a field looks at.
+#[test]
+fn what_is_remembered_of_one_pod_is_not_said_of_another() {
+    let recording = Recording::load();
+    let options = Options::default();
+    let new = || Predictor::new(recording.policies.values(), &options);
+    let mut one_for_all = new();
+    recording.stored.values().for_each(|pod| one_for_all.add(pod));
+    let together = one_for_all.finish();
+    let mut seen = BTreeSet::new();
+    let mut found = 0;
+    for pod in recording.stored.values() {
+        let mut alone = new();
+        alone.add(pod);
+        for (workload, finding) in alone.finish().findings {
+            assert_eq!(together.findings[&workload].alerts, finding.alerts, "{workload}");
+            found += 1;
+            seen.extend(finding.alerts.iter().filter_map(|alert| match alert {
+                Alert::Violation(_, field) | Alert::LostDefault(_, field) => Some(*field),
+                _ => None,
+            }));
+        }
+    }
+    assert_eq!(together.findings.len(), found);
+    // its defaults bear the name of the pod's field
+    let unseen: Vec<Field> = Field::ALL.into_iter().filter(|field| !seen.contains(field)).collect();
+    assert_eq!(unseen, [Field::DefaultAllowPrivilegeEscalation]);
 }
