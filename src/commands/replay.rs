@@ -214,7 +214,7 @@ fn with_progress<T>(
     })
 }
 
-/// Says what was replayed and what could not be.
+/// Tells the user what was replayed and what could not be.
 fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], console: &mut Console<'_>) {
     for trouble in &outcome.troubles {
         console.say(trouble);

@@ -188,7 +188,7 @@ impl<'p> Predictor<'p> {
         usable: Option<&Vec<Option<May>>>,
         changed: bool,
     ) -> Vec<Alert<'p>> {
-        let seen = self.narrowed.then(|| remade(pod));
+        let seen = self.narrowed.then(|| recreated(pod));
         let within = |policy: &Policy| {
             seen.as_ref().is_none_or(|pod| {
                 self.scope.contains(namespace) && PolicyScope::new(policy).contains(pod, namespace)
@@ -215,21 +215,22 @@ impl<'p> Predictor<'p> {
         alerts
     }
 
-    /// What each policy makes of a pod as its controller would make it anew.
+    /// What each policy makes of the pod that a controller would create in place of this one.
     fn judgements(&mut self, pod: &Value) -> Rc<Vec<Judgement>> {
-        let anew = remade(pod).without_names();
-        let key = Seen::of(&anew);
+        let recreated = recreated(pod).without_names();
+        let key = Seen::of(&recreated);
         if let Some(judgements) = self.judged.get(&key) {
             return Rc::clone(judgements);
         }
-        let judgements = Rc::new(self.policies.iter().map(|p| judge(&p.without_unusable(), &anew)).collect());
+        let judgements =
+            Rc::new(self.policies.iter().map(|p| judge(&p.without_unusable(), &recreated)).collect());
         self.judged.insert(key, Rc::clone(&judgements));
         judgements
     }
 }
 
-/// A pod as its controller would make it anew: without ephemeral containers.
-fn remade(pod: &Value) -> Pod<'_> {
+/// The pod that a controller would create in place of this one: it has no ephemeral containers.
+fn recreated(pod: &Value) -> Pod<'_> {
     let mut pod = Pod::new(pod);
     pod.containers.retain(|container| container.list != List::Ephemeral);
     pod

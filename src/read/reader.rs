@@ -116,7 +116,7 @@ impl Reader {
         Ok(self.inventory)
     }
 
-    /// Says which templates in folders hold policies: a warning where there are other policies, else an error.
+    /// Notes which templates in folders hold policies: a warning where there are other policies, else an error.
     fn tell_templates(&mut self) {
         let fatal = self.strict || self.inventory.policies.is_empty();
         let told =
@@ -132,7 +132,7 @@ impl Reader {
         if fatal { self.problems.extend(told) } else { self.inventory.warnings.extend(told) }
     }
 
-    /// Says which policies stand in several places.
+    /// Notes which policies stand in several places.
     fn tell_copies(&mut self) {
         /// The most places to name.
         const MOST: usize = 3;
@@ -439,7 +439,7 @@ impl Reader {
         }
     }
 
-    /// Says what to do about an object that is no policy and may have been given for one.
+    /// Notes what to do about an object that is no policy but may have been meant as one.
     fn look_alike(&mut self, origin: Origin<'_>, node: &Node<'_>, kind: &str) {
         let file = origin.file;
         let name = node.get("metadata").and_then(|metadata| metadata.text_at("name")).unwrap_or_default();

@@ -39,7 +39,7 @@ const PLUGINS: &[&[Plugin]] = &[
 ];
 
 /// The containers whose security contexts the rules look at one by one, as nearly all pods have no others: for each rule
-/// Falco asks its plugins anew, for a short value in a microsecond or two, for the text of a whole spec in twenty and more.
+/// Falco asks its plugins once more: a short value takes a microsecond or two, the text of a whole spec twenty and more.
 const CONTAINER_SLOTS: [&str; 5] =
     ["containers/0", "containers/1", "containers/2", "initContainers/0", "initContainers/1"];
 /// A pod with a container here has others.

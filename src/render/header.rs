@@ -68,8 +68,8 @@ pub(super) fn header(
     text
 }
 
-/// The policies that the opening of a rules file lists, with their digests. Nothing else in a file tells which policy a
-/// change is of, where that policy has no rules.
+/// The policies that the opening of a rules file lists, with their digests. They are read from its comments: Falco takes
+/// no item of a rules file that could hold them, and a policy without rules stands nowhere else in the file.
 pub fn listed_policies(rules: &str) -> BTreeMap<String, String> {
     let comments = rules.lines().map_while(|line| line.strip_prefix('#'));
     let policy = |line: &str| {

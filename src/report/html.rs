@@ -91,7 +91,7 @@ fn digest(text: &str) -> String {
     out
 }
 
-/// What the template is told.
+/// The data of the template.
 #[derive(Serialize)]
 struct Page<'r> {
     generator: &'r str,

@@ -1,4 +1,4 @@
-//! What the user is told of the pods that run today, and of those that workloads are to make.
+//! What the program says about the pods that run today, and about those that workloads are to make.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

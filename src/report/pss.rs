@@ -21,7 +21,7 @@ pub struct Demand {
 pub struct NotCovered {
     /// The field of the policy.
     pub field: String,
-    /// What the level lets through.
+    /// What the level admits all the same.
     pub why: String,
 }
 

@@ -1,4 +1,4 @@
-//! What is told of who may use which policy.
+//! What the report says about who may use which policy.
 
 use std::collections::BTreeSet;
 

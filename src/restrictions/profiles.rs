@@ -67,7 +67,7 @@ pub(super) fn wrong_profiles(
         .collect()
 }
 
-/// Says that a profile is none of the `known` ones.
+/// The message that a profile is none of the `known` ones.
 pub(super) fn unknown_profile(what: &str, profile: &str, known: &str) -> Message {
     let blank = if profile.trim() == profile { "" } else { " (mind the blank)" };
     messages::no_profile(quote(profile), what, blank, known)

@@ -138,7 +138,7 @@ impl Restriction for Volumes {
             .filter(|s| !(lists(volume_type(s)) || tokens_only && *s == "projected"))
             .collect();
         let allowed = listed(types);
-        // what a persistent volume may be, under whatever name
+        // where claims are allowed, a pod may mount a persistent volume of any type
         let claims = lists("persistentVolumeClaim") || lists("ephemeral");
         let folders: Vec<&str> = FOLDERS
             .into_iter()
@@ -189,7 +189,7 @@ impl Restriction for Volumes {
         }
     }
 
-    /// Types that no policy can list (image, and storageos as admission spells it) are left out of account.
+    /// Types that no policy can list (image, and storageos as admission spells it) do not count.
     fn beyond(policy: &Policy, level: Level) -> Option<&'static str> {
         let covered = match level {
             Level::Restricted => RESTRICTED.iter().all(|type_| allows_volume(policy, type_)),

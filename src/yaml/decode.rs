@@ -96,7 +96,7 @@ impl<'f> Decoder<'f> {
         None
     }
 
-    /// Says which keys stand twice. kubectl took the last before 1.25, and refuses them since.
+    /// Notes which keys stand twice. kubectl took the last before 1.25, and refuses them since.
     fn second_keys<'e>(&mut self, entries: &'e [Entry<'_>], path: impl Fn(&'e str) -> Path<'e>) {
         if !has_second_keys(entries) {
             return;
