@@ -15,13 +15,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use terminal_size::{Width, terminal_size_of};
 
 use crate::excerpt::{Gravity, Style, excerpt};
+use crate::paint::Paint;
 use crate::problem::{Problem, Problems};
 use crate::signals;
 
 /// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Colour {
     /// On a terminal, unless NO_COLOR is set.
+    #[default]
     Auto,
     /// Always.
     Always,
@@ -30,7 +32,7 @@ pub enum Colour {
 }
 
 /// Colour: as the user says, else on a terminal unless `NO_COLOR` is set (<https://no-color.org>).
-pub fn in_colour(colour: Colour, terminal: bool) -> bool {
+fn in_colour(colour: Colour, terminal: bool) -> bool {
     match colour {
         Colour::Always => true,
         Colour::Never => false,
@@ -38,11 +40,24 @@ pub fn in_colour(colour: Colour, terminal: bool) -> bool {
     }
 }
 
+/// How much the program says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volume {
+    /// What is wrong, and what was asked for.
+    Quiet,
+    /// What was done, too.
+    Normal,
+    /// And with what.
+    Verbose,
+}
+
 /// The two streams that a command writes to, and what is known of who is there.
 pub struct Console<'w> {
     product: Stream<'w>,
     messages: Stream<'w>,
     input_is_terminal: bool,
+    colour: Colour,
+    volume: Volume,
 }
 
 struct Stream<'w> {
@@ -82,15 +97,19 @@ impl<'w> Stream<'w> {
 }
 
 impl Stream<'_> {
-    fn style(&self) -> Style {
+    fn paint(&self, colour: Colour) -> Paint {
+        Paint::new(in_colour(colour, self.is_terminal))
+    }
+
+    fn style(&self, colour: Colour) -> Style {
         let width = self.width.unwrap_or(Style::default().width);
-        Style { width, colour: in_colour(Colour::Auto, self.is_terminal) }
+        Style { width, colour: in_colour(colour, self.is_terminal) }
     }
 }
 
 impl Console<'static> {
     /// The streams of the process.
-    pub fn standard() -> Self {
+    pub fn standard(colour: Colour, volume: Volume) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
         let columns = |(Width(columns), _)| Some(usize::from(columns)).filter(|columns| *columns > 0);
         let product = Stream {
@@ -103,14 +122,16 @@ impl Console<'static> {
             width: terminal_size_of(&err).and_then(columns),
             ..Stream::new(err)
         };
-        Self { product, messages, input_is_terminal: io::stdin().is_terminal() }
+        Self { product, messages, input_is_terminal: io::stdin().is_terminal(), colour, volume }
     }
 }
 
 impl<'w> Console<'w> {
     /// Two writers that are no terminals.
     pub fn new(product: impl Write + 'w, messages: impl Write + 'w) -> Self {
-        Self { product: Stream::new(product), messages: Stream::new(messages), input_is_terminal: false }
+        let (product, messages) = (Stream::new(product), Stream::new(messages));
+        let (colour, volume) = (Colour::Auto, Volume::Normal);
+        Self { product, messages, input_is_terminal: false, colour, volume }
     }
 
     /// Writes a part of the product.
@@ -129,9 +150,28 @@ impl<'w> Console<'w> {
         self.product.try_to(|to| to.flush()).context("standard output")
     }
 
-    /// Says something in a line, or several, of its own. An empty message is none. Where
-    /// messages cannot be written, nobody can be told.
+    /// Says what was done, unless the program is to be quiet.
     pub fn say(&mut self, message: impl Display) {
+        if self.volume != Volume::Quiet {
+            self.answer(message);
+        }
+    }
+
+    /// Says more, if that is wanted.
+    pub fn add(&mut self, message: impl Display) {
+        if self.is_verbose() {
+            self.answer(message);
+        }
+    }
+
+    /// Is more to be said than usual?
+    pub fn is_verbose(&self) -> bool {
+        self.volume == Volume::Verbose
+    }
+
+    /// Says what somebody asked for, or must know, in a line or several of its own. An empty message is none. Where
+    /// messages cannot be written, nobody can be told.
+    pub fn answer(&mut self, message: impl Display) {
         let mut text = message.to_string();
         if text.is_empty() {
             return;
@@ -144,10 +184,37 @@ impl<'w> Console<'w> {
 
     /// Says what is wrong with the input: in a line, and on a terminal with the line of the input that it is about.
     pub fn tell(&mut self, gravity: Gravity, problem: &Problem) {
-        self.say(format_args!("{}{problem}", gravity.prefix()));
+        self.remark(gravity, problem);
         if let (true, Some(source)) = (self.messages.is_terminal, &problem.source) {
             let (line, column) = (problem.place.line, problem.place.column);
-            self.say(excerpt(source, line, column, gravity, self.messages.style()));
+            let drawn = excerpt(source, line, column, gravity, self.messages.style(self.colour));
+            match gravity {
+                Gravity::Note => self.say(drawn),
+                Gravity::Error | Gravity::Warning => self.answer(drawn),
+            }
+        }
+    }
+
+    /// Warns of something that is no problem with a line of the input. It begins with a place all the same.
+    pub fn warn(&mut self, message: impl Display) {
+        self.remark(Gravity::Warning, message);
+    }
+
+    /// Notes what is right as it is, unless the program is to be quiet.
+    pub fn note(&mut self, message: impl Display) {
+        self.remark(Gravity::Note, message);
+    }
+
+    fn remark(&mut self, gravity: Gravity, message: impl Display) {
+        let paint = self.messages_paint();
+        match gravity {
+            Gravity::Error => self.answer(paint.finding(gravity, message)),
+            Gravity::Warning => {
+                self.answer(format_args!("{}{message}", paint.text(gravity.into(), gravity.prefix())));
+            }
+            Gravity::Note => {
+                self.say(format_args!("{}{message}", paint.text(gravity.into(), gravity.prefix())));
+            }
         }
     }
 
@@ -159,23 +226,28 @@ impl<'w> Console<'w> {
                     self.tell(Gravity::Error, problem);
                 }
             }
-            None => self.say(format_args!("{error:#}")),
+            None => self.remark(Gravity::Error, format_args!("{error:#}")),
         }
     }
 
     /// How excerpts are drawn in the product.
     pub fn product_style(&self) -> Style {
-        self.product.style()
+        self.product.style(self.colour)
+    }
+
+    /// How the product is painted.
+    pub fn product_paint(&self) -> Paint {
+        self.product.paint(self.colour)
+    }
+
+    /// How messages are painted.
+    pub fn messages_paint(&self) -> Paint {
+        self.messages.paint(self.colour)
     }
 
     /// Does the product go to a terminal?
     pub fn product_is_on_terminal(&self) -> bool {
         self.product.is_terminal
-    }
-
-    /// Do messages go to a terminal?
-    pub fn messages_are_on_terminal(&self) -> bool {
-        self.messages.is_terminal
     }
 
     /// How many characters wide the terminal is that the product goes to.
@@ -191,7 +263,7 @@ impl<'w> Console<'w> {
     /// Says what is waited for, where a person would have to type it.
     pub fn announce_input(&mut self, what: &str) {
         if self.input_is_terminal {
-            self.say(format_args!("stdin: type or paste {what}, then Ctrl-D; Ctrl-C gives up"));
+            self.answer(format_args!("stdin: type or paste {what}, then Ctrl-D; Ctrl-C gives up"));
         }
     }
 
@@ -199,7 +271,7 @@ impl<'w> Console<'w> {
     /// `length` is where the position ends, if that is known.
     pub fn progress(&self, style: &str, length: Option<u64>) -> Progress {
         static CLEARED: Once = Once::new();
-        if !self.messages.is_terminal {
+        if !self.messages.is_terminal || self.volume == Volume::Quiet {
             return Progress { bar: ProgressBar::hidden() };
         }
         CLEARED.call_once(|| signals::before_end(clear));
@@ -308,5 +380,23 @@ mod tests {
         console.say("two\nthree\n");
         drop(console);
         assert_eq!(messages, b"one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn a_quiet_program_says_what_is_wrong_and_what_was_asked_for() {
+        let said = |volume| {
+            let mut messages = Vec::new();
+            let mut console = Console { volume, ..Console::new(io::sink(), &mut messages) };
+            console.add("a file");
+            console.say("done");
+            console.note("odd");
+            console.warn("off");
+            console.answer("asked");
+            drop(console);
+            String::from_utf8(messages).unwrap()
+        };
+        assert_eq!(said(Volume::Quiet), "warning: off\nasked\n");
+        assert_eq!(said(Volume::Normal), "done\nnote: odd\nwarning: off\nasked\n");
+        assert_eq!(said(Volume::Verbose), "a file\ndone\nnote: odd\nwarning: off\nasked\n");
     }
 }

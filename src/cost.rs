@@ -4,7 +4,10 @@
 //! each check. The figures are those of Falco 0.44.1 with k8saudit 0.18.0 and json 0.7.4, as `cargo bench --bench engine`
 //! prints them: files of 2,000 to 230,000 checks take 3.5 to 4.4 KB and 27 to 37 µs a check.
 
+use std::fmt;
 use std::time::Duration;
+
+use crate::count::counted;
 
 /// The memory that Falco takes for a check, in bytes.
 const BYTES: usize = 4_000;
@@ -35,5 +38,17 @@ impl Cost {
     /// Does Falco need more than its Helm chart allows by default?
     pub fn exceeds_chart(self) -> bool {
         self.memory() > ALLOWED
+    }
+}
+
+/// `1234 checks, some 5 MB and 0.1 s to load in Falco`.
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (megabytes, seconds) = (self.memory().div_ceil(1_000_000), self.loading().as_secs_f64());
+        write!(
+            f,
+            "{}, some {megabytes} MB and {seconds:.1} s to load in Falco",
+            counted(self.checks, "check")
+        )
     }
 }

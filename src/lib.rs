@@ -13,6 +13,7 @@ pub mod excerpt;
 pub mod findings;
 pub mod krm;
 pub mod messages;
+pub mod paint;
 pub mod pattern;
 pub mod plugin;
 pub mod pod_security;

@@ -13,7 +13,8 @@ fn main() -> ExitCode {
     let called = cli::called(std::env::args_os().next().as_deref());
     let cli =
         Cli::command().bin_name(called).try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
-    let mut console = Console::standard();
+    let messages = cli.as_ref().map(|cli| cli.messages.clone()).unwrap_or_default();
+    let mut console = Console::standard(messages.color, messages.volume());
     let ended = match cli {
         Ok(cli) => commands::run(cli, &mut console).and_then(|exit| {
             console.flush()?;

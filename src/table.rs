@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::paint::{Paint, Tone};
 use crate::problem::{cut, is_plain};
 
 /// A table: its head is the first row.
@@ -16,22 +17,25 @@ pub struct Table<'a, const N: usize> {
     pub widest: usize,
     /// How far it is indented.
     pub indent: usize,
+    /// What a cell says by its colour, by its column and text; the head and the names are set off anyway.
+    pub tone: fn(usize, &str) -> Tone,
 }
 
 impl<const N: usize> Table<'_, N> {
     /// In columns; on a screen of `width` characters that these would not fit on, each row is a paragraph: its names,
     /// and under them the other cells, each after its column's head, those without a value left out.
     #[must_use]
-    pub fn text(&self, width: Option<usize>) -> String {
-        let columns = self.columns();
+    pub fn text(&self, width: Option<usize>, paint: Paint) -> String {
+        let columns = self.columns(Paint::default());
         let fits = |width| columns.lines().all(|line| line.chars().count() <= width);
         match width {
-            Some(width) if !fits(width) => self.paragraphs(width),
+            Some(width) if !fits(width) => self.paragraphs(width, paint),
+            _ if paint.in_colour() => self.columns(paint),
             _ => columns,
         }
     }
 
-    fn columns(&self) -> String {
+    fn columns(&self, paint: Paint) -> String {
         let short = |cell: &String| match cell.chars().count() > self.widest {
             true => cut(cell, self.widest.saturating_sub(1)).into_owned(),
             false => cell.clone(),
@@ -44,12 +48,15 @@ impl<const N: usize> Table<'_, N> {
             }
         }
         let mut text = String::new();
-        for row in &rows {
+        for (at, row) in rows.iter().enumerate() {
             let mut line = " ".repeat(self.indent);
             for (n, (cell, width)) in row.iter().zip(widths).enumerate() {
+                let tone = if at == 0 { Tone::Strong } else { (self.tone)(n, cell) };
+                let blanks = " ".repeat(width - cell.chars().count());
+                let cell = paint.text(tone, cell);
                 let _ = match self.numbers == Some(n) {
-                    true => write!(line, "{cell:>width$}  "),
-                    false => write!(line, "{cell:<width$}  "),
+                    true => write!(line, "{blanks}{cell}  "),
+                    false => write!(line, "{cell}{blanks}  "),
                 };
             }
             text.push_str(line.trim_end());
@@ -58,34 +65,60 @@ impl<const N: usize> Table<'_, N> {
         text
     }
 
-    fn paragraphs(&self, width: usize) -> String {
+    fn paragraphs(&self, width: usize, paint: Paint) -> String {
         let Some((head, rows)) = self.rows.split_first() else { return String::new() };
         let mut text = String::new();
         for row in rows {
             let names: Vec<&str> = row.iter().take(self.names).map(String::as_str).collect();
-            let cells = head.iter().zip(row).skip(self.names);
-            let told = cells.filter(|(_, cell)| !matches!(cell.as_str(), "" | "-"));
-            let told: Vec<String> =
-                told.map(|(head, cell)| format!("{}: {cell}", head.to_lowercase())).collect();
-            wrapped(&names.join("  "), self.indent, width, &mut text);
-            wrapped(&told.join("; "), self.indent + 4, width, &mut text);
+            let names = names.join("  ");
+            let names = names.split(' ').map(|word| (word, Tone::Strong));
+            let cells = head.iter().zip(row).enumerate().skip(self.names);
+            let told = cells.filter(|(_, (_, cell))| !matches!(cell.as_str(), "" | "-"));
+            let told: Vec<(String, String, Tone)> = told
+                .map(|(n, (head, cell))| {
+                    (format!("{}:", head.to_lowercase()), cell.clone(), (self.tone)(n, cell))
+                })
+                .collect();
+            let last = told.len().saturating_sub(1);
+            let told: Vec<(String, Tone)> = told
+                .into_iter()
+                .enumerate()
+                .flat_map(|(n, (head, cell, tone))| {
+                    let end = if n < last { ";" } else { "" };
+                    let cell = format!("{cell}{end}");
+                    let words: Vec<_> = cell.split(' ').map(|word| (word.to_owned(), tone)).collect();
+                    std::iter::once((head, Tone::Plain)).chain(words)
+                })
+                .collect();
+            wrapped(names, self.indent, width, paint, &mut text);
+            let told = told.iter().map(|(word, tone)| (word.as_str(), *tone));
+            wrapped(told, self.indent + 4, width, paint, &mut text);
         }
         text
     }
 }
 
 /// Adds lines of at most `width` characters, each indented; a word that is longer has a line of its own.
-fn wrapped(words: &str, indent: usize, width: usize, text: &mut String) {
-    let mut line = String::new();
-    for word in words.split(' ') {
-        let length = line.chars().count();
-        if length > 0 && indent + length + 1 + word.chars().count() > width {
+fn wrapped<'t>(
+    words: impl IntoIterator<Item = (&'t str, Tone)>,
+    indent: usize,
+    width: usize,
+    paint: Paint,
+    text: &mut String,
+) {
+    let (mut line, mut length) = (String::new(), 0);
+    for (word, tone) in words {
+        let more = word.chars().count();
+        if length > 0 && indent + length + 1 + more > width {
             let _ = writeln!(text, "{:indent$}{}", "", line.trim_end());
             line.clear();
+            length = 0;
         } else if length > 0 {
             line.push(' ');
+            length += 1;
         }
-        line.push_str(word);
+        line.push_str(&paint.text(tone, word));
+        length += more;
     }
     if !line.is_empty() {
         let _ = writeln!(text, "{:indent$}{}", "", line.trim_end());
@@ -98,10 +131,12 @@ pub(crate) fn table<const N: usize>(
     names: usize,
     widest: usize,
     width: Option<usize>,
+    paint: Paint,
+    tone: fn(usize, &str) -> Tone,
 ) -> String {
     let clean = |cell: &String| cell.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect();
     let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(clean)).collect();
-    Table { rows: &rows, names, numbers: None, widest, indent: 2 }.text(width)
+    Table { rows: &rows, names, numbers: None, widest, indent: 2, tone }.text(width, paint)
 }
 
 #[cfg(test)]
@@ -116,14 +151,21 @@ mod tests {
             row(["PSP a Violation (hostPID)", "12", "ann (2), bob (1)"]),
             row(["PSP b", "1", "-"]),
         ];
-        let table = Table { rows: &rows, names: 1, numbers: Some(1), widest: 60, indent: 2 };
+        let tone = |column, _: &str| if column == 1 { Tone::Warning } else { Tone::Plain };
+        let table = Table { rows: &rows, names: 1, numbers: Some(1), widest: 60, indent: 2, tone };
+        let text = |width| table.text(width, Paint::default());
         let columns = "  RULE                       ALERTS  BY\n  PSP a Violation (hostPID)      12  ann (2), bob (1)\n  \
                        PSP b                           1  -\n";
-        assert_eq!(table.text(None), columns);
-        assert_eq!(table.text(Some(53)), columns);
+        assert_eq!(text(None), columns);
+        assert_eq!(text(Some(53)), columns);
         assert_eq!(
-            table.text(Some(24)),
+            text(Some(24)),
             "  PSP a Violation\n  (hostPID)\n      alerts: 12; by:\n      ann (2), bob (1)\n  PSP b\n      alerts: 1\n"
         );
+        let (yellow, bold, end) = ("\u{1b}[33m", "\u{1b}[1m", "\u{1b}[0m");
+        let row = format!("  PSP b                           {yellow}1{end}  -\n");
+        assert!(table.text(None, Paint::new(true)).ends_with(&row));
+        let paragraph = format!("  {bold}PSP{end} {bold}b{end}\n      alerts: {yellow}1{end}\n");
+        assert!(table.text(Some(24), Paint::new(true)).ends_with(&paragraph));
     }
 }

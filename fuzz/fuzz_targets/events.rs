@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use falco_rules::{Evaluator, Event, RuleSet, Source, load};
 use libfuzzer_sys::fuzz_target;
+use psp2falco::paint::Paint;
 use psp2falco::replay::{Format, Log, Matching, Options, replay};
 
 static RULES: LazyLock<RuleSet> = LazyLock::new(|| {
@@ -34,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(log) = Log::new("log", Cursor::new(bytes.to_vec()), &Arc::default()) else { return };
         let options = Options { matching: Matching::All, format, threads: 1 };
         if let Ok(outcome) = replay(vec![log], &RULES, &options, &mut |_| Ok(())) {
-            let _ = outcome.summary.table(None);
+            let _ = outcome.summary.table(None, Paint::default());
         }
     }
 });

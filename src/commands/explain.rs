@@ -3,14 +3,28 @@
 use anyhow::Result;
 
 use super::pipeline::{Exit, read_input};
-use crate::cli::Explain;
+use crate::cli::{Explain, TextOrJson};
 use crate::console::Console;
-use crate::report;
+use crate::render::{self, Options};
+use crate::report::explain;
 
 /// Shows what each field of each policy becomes.
 pub(super) fn run(args: &Explain, console: &mut Console<'_>) -> Result<Exit> {
     let inventory = read_input(&args.input, console)?;
-    let width = console.product_width();
-    console.print(report::explain(&inventory, args.audit_object, width))?;
+    let options = Options { object: args.audit_object, ..Options::default() };
+    let text = match args.format {
+        TextOrJson::Text => {
+            let (width, paint) = (console.product_width(), console.product_paint());
+            explain::text(&inventory, &options, args.all, width, paint)
+        }
+        TextOrJson::Json => {
+            let files = [
+                render::audit_rules(&inventory.policies, &options)?,
+                render::runtime_rules(&inventory.policies, &options)?,
+            ];
+            explain::json(&inventory, &files, &options, args.all)?
+        }
+    };
+    console.print(text)?;
     Ok(Exit::Done)
 }

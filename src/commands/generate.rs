@@ -11,7 +11,8 @@ use super::init;
 use super::pipeline::{Exit, Made, configured, layers, make, read_input};
 use crate::cli::{Generate, Output};
 use crate::config::{Config, SCHEMA};
-use crate::console::{Colour, Console, in_colour};
+use crate::console::Console;
+use crate::count::counted;
 use crate::findings::{Finding, Kind, findings};
 use crate::messages::commands as messages;
 use crate::problem::{Problem, Problems};
@@ -59,7 +60,7 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
     console.say(made.summary(&inventory));
     let mut drift = false;
     if args.check {
-        drift = check(&outputs, &changes, args.color, console)?;
+        drift = check(&outputs, &changes, console)?;
     } else if args.stdout {
         for file in outputs.iter().take(made.files.len()) {
             console.print(&*file.text)?;
@@ -68,7 +69,7 @@ pub(super) fn run(args: &Generate, console: &mut Console<'_>) -> Result<Exit> {
         place(&outputs, args.force, console)?;
     }
     for loss in &changes.tuning {
-        console.say(format_args!("warning: {}: {} {}", loss.place, loss.item, loss.message));
+        console.warn(format_args!("{}: {} {}", loss.place, loss.item, loss.message));
     }
     tell(&found, console);
     Ok(if drift || !found.is_empty() { Exit::Findings } else { Exit::Done })
@@ -114,8 +115,8 @@ fn reports(
 }
 
 /// Shows what would change. Is anything out of date?
-fn check(files: &[File<'_>], changes: &Diff, colour: Colour, console: &mut Console<'_>) -> Result<bool> {
-    let colour = in_colour(colour, console.product_is_on_terminal());
+fn check(files: &[File<'_>], changes: &Diff, console: &mut Console<'_>) -> Result<bool> {
+    let paint = console.product_paint();
     let mut stale = 0;
     for (n, file) in files.iter().enumerate() {
         let (path, present) = (file.path.display().to_string(), present(&file.path)?);
@@ -124,7 +125,8 @@ fn check(files: &[File<'_>], changes: &Diff, colour: Colour, console: &mut Conso
             continue;
         }
         stale += 1;
-        console.say(format_args!("{}: {path}", if present.is_some() { "out of date" } else { "missing" }));
+        let state = if present.is_some() { "out of date" } else { "missing" };
+        console.answer(format_args!("{state}: {path}"));
         let mut shown = String::new();
         if n == 0 && present.is_some() {
             let _ = writeln!(shown, "changes: {}", changes.headline());
@@ -132,7 +134,7 @@ fn check(files: &[File<'_>], changes: &Diff, colour: Colour, console: &mut Conso
                 let _ = writeln!(shown, "  {}", visible(&line));
             }
         }
-        shown.push_str(&unified(present.as_deref().unwrap_or_default(), &file.text, &path, colour));
+        shown.push_str(&unified(present.as_deref().unwrap_or_default(), &file.text, &path, paint));
         console.print(shown)?;
     }
     Ok(stale > 0)
@@ -153,11 +155,9 @@ fn place(files: &[File<'_>], force: bool, console: &mut Console<'_>) -> Result<(
 /// Lists the findings that fail the run, one a line.
 fn tell(found: &[Finding], console: &mut Console<'_>) {
     for finding in found {
-        console.say(finding);
+        console.answer(finding);
     }
-    match found.len() {
-        0 => {}
-        1 => console.say("failed on 1 finding"),
-        n => console.say(format_args!("failed on {n} findings")),
+    if !found.is_empty() {
+        console.answer(format_args!("failed on {}", counted(found.len(), "finding")));
     }
 }

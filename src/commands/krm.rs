@@ -40,7 +40,7 @@ pub(super) fn run(input: &mut dyn Read, console: &mut Console<'_>) -> Result<Exi
         }
     };
     for result in changes.results.iter().filter(|result| is_error(result)) {
-        console.say(told(result));
+        console.answer(told(result));
     }
     console.print(list.changed(&changes))?;
     Ok(exit)

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::pipeline::Exit;
 use super::rules_files::{is_rules_name, read_rules};
-use crate::cli::{Lint, LintFormat};
+use crate::cli::{Lint, TextOrJson};
 use crate::console::Console;
 use crate::excerpt::{Gravity, Style, excerpt};
 use crate::plugin;
@@ -24,17 +24,19 @@ pub(super) fn run(args: &Lint, console: &mut Console<'_>) -> Result<Exit> {
         format!("{}: Falco loads no file of this name; let it end in .yaml or .yml", path.display())
     }));
     match args.format {
-        LintFormat::Text => {
-            let style = console.product_style();
+        TextOrJson::Text => {
+            let (style, paint) = (console.product_style(), console.product_paint());
             for finding in &checked.findings {
                 let text = texts.iter().find(|(name, _)| *name == finding.file).map_or("", |(_, text)| text);
-                console.print(format!("{finding}\n{}\n", marked(text, finding, style)))?;
+                let gravity = gravity(finding);
+                let excerpt = marked(text, finding, style);
+                console.print(format!("{}\n{excerpt}\n", paint.finding(gravity, finding)))?;
             }
             for note in &checked.notes {
-                console.say(format_args!("note: {note}"));
+                console.note(note);
             }
         }
-        LintFormat::Json => {
+        TextOrJson::Json => {
             let findings: Vec<_> = checked.findings.iter().map(as_json).collect();
             let files: Vec<&String> = texts.iter().map(|(name, _)| name).collect();
             let all = json!({"files": files, "findings": findings, "not_checked": checked.notes});
@@ -130,11 +132,14 @@ fn plugin_hint(message: &str) -> Option<String> {
 /// The line of a finding with a mark under its column.
 fn marked(text: &str, finding: &Finding, style: Style) -> String {
     let line = finding.line.checked_sub(1).and_then(|n| text.lines().nth(n)).unwrap_or_default();
-    let gravity = match finding.severity {
+    excerpt(line, finding.line, finding.column, gravity(finding), style)
+}
+
+fn gravity(finding: &Finding) -> Gravity {
+    match finding.severity {
         Severity::Error => Gravity::Error,
         Severity::Warning => Gravity::Warning,
-    };
-    excerpt(line, finding.line, finding.column, gravity, style)
+    }
 }
 
 fn as_json(finding: &Finding) -> serde_json::Value {

@@ -1,6 +1,7 @@
 //! What the commands share: read, map, render, check, write.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +15,11 @@ use crate::console::Console;
 use crate::cost::Cost;
 use crate::excerpt::Gravity;
 use crate::messages::commands as messages;
+use crate::paint::Paint;
 use crate::predict::{self, Prediction};
 use crate::problem::{Problem, Problems, cut, printable};
 use crate::rbac;
-use crate::read::{self, Inventory};
+use crate::read::{self, Inventory, Why};
 use crate::render::{self, Layer, Layers, Rendered};
 use crate::write::{self, Batch, Destination};
 use crate::{plugin, report, wrap};
@@ -66,6 +68,7 @@ pub(super) fn make(
             Layer::Runtime => render::runtime_rules(&inventory.policies, &options)?,
         };
         let cost = check(&rendered)?;
+        console.add(format_args!("{}: {cost}", rendered.layer.file_name()));
         if cost.exceeds_chart() {
             let without = if options.access.is_some() { ", --no-rbac" } else { "" };
             let megabytes = cost.memory() / 1_000_000;
@@ -171,7 +174,7 @@ pub(super) fn deliver(
             batch.replace(path, text);
         }
     }
-    if let (Some(path), Some(text)) = (&output.suggest_exceptions, &exceptions) {
+    if let (Some(path), Some(text)) = (&output.foresight.suggest_exceptions, &exceptions) {
         batch.create(path, text);
     }
     for (path, text) in beside {
@@ -190,8 +193,12 @@ pub(super) fn deliver(
 
     console.say(made.summary(inventory));
     if let Some(prediction) = &prediction {
-        let told = predicted(prediction, output, console.messages_width());
-        console.say(told.unwrap_or_default());
+        let told = predicted(prediction, output, console.messages_width(), console.messages_paint());
+        match output.foresight.predict {
+            // what was asked for comes all the same
+            true => console.answer(told.unwrap_or_default()),
+            false => console.say(told.unwrap_or_default()),
+        }
     }
     for file in written.by_ref().take(rules_files.len()) {
         console.say(file);
@@ -200,7 +207,7 @@ pub(super) fn deliver(
     for (target, text) in &prepared.reports {
         match target {
             report::Target::Stdout => {}
-            report::Target::Messages => console.say(text),
+            report::Target::Messages => console.answer(text),
             report::Target::File(_) => written.next().into_iter().for_each(|file| console.say(file)),
         }
     }
@@ -211,19 +218,24 @@ pub(super) fn deliver(
 }
 
 /// What would alert of the pods and workloads in the input, if there are any or it was asked for.
-fn predicted(prediction: &Prediction<'_>, output: &Output, width: Option<usize>) -> Option<String> {
+fn predicted(
+    prediction: &Prediction<'_>,
+    output: &Output,
+    width: Option<usize>,
+    paint: Paint,
+) -> Option<String> {
     if prediction.workloads > 0 {
-        let most = if output.predict { usize::MAX } else { MAX_ROWS };
-        return Some(report::prediction(prediction, most, width));
+        let most = if output.foresight.predict { usize::MAX } else { MAX_ROWS };
+        return Some(report::prediction(prediction, most, width, paint));
     }
     let nothing =
         "no pods or workloads in the input, so nothing to predict; add `kubectl get pods -A -o yaml`";
-    output.predict.then(|| nothing.to_owned())
+    output.foresight.predict.then(|| nothing.to_owned())
 }
 
 /// The file that silences what would alert today, if it is asked for.
 fn suggest(made: &Made, prediction: Option<&Prediction<'_>>, output: &Output) -> Result<Option<String>> {
-    let Some(path) = &output.suggest_exceptions else { return Ok(None) };
+    let Some(path) = &output.foresight.suggest_exceptions else { return Ok(None) };
     let place = path.display().to_string();
     let (Some(audit), Some(prediction)) = (made.audit(), prediction) else {
         return Err(Problem::of_file(&place, messages::exceptions_without_audit()).into());
@@ -251,11 +263,12 @@ fn access(inventory: &Inventory, rules: &Rules, console: &mut Console<'_>) -> Re
         render::check_namespaces("--default-namespace", std::slice::from_ref(name))?;
     }
     let Some(access) = rbac::access(inventory, rules.default_namespace.as_deref()) else { return Ok(None) };
-    for problem in rbac::problems(inventory, &access).take(MAX_NOTES) {
+    let shown = if console.is_verbose() { usize::MAX } else { MAX_NOTES };
+    for problem in rbac::problems(inventory, &access).take(shown) {
         console.tell(Gravity::Warning, &problem);
     }
-    if let more @ 1.. = access.notes.len().saturating_sub(MAX_NOTES) {
-        console.say(format_args!("warning: RBAC: {more} more objects of that kind"));
+    if let more @ 1.. = access.notes.len().saturating_sub(shown) {
+        console.warn(format_args!("RBAC: {more} more objects of that kind; --verbose shows them all"));
     }
     // one chart's RBAC for something else tells nothing of policies
     Ok((access.whole || access.granting > 0).then_some(access))
@@ -309,17 +322,17 @@ pub(super) fn read_input(input: &Input, console: &mut Console<'_>) -> Result<Inv
     for warning in &inventory.warnings {
         console.tell(Gravity::Warning, warning);
     }
+    tell_files(&inventory, console);
     if inventory.policies.is_empty() {
         let mut found: Vec<String> = Vec::new();
         if !inventory.passed_over.is_empty() {
             found.push(report::kinds(&inventory.passed_over));
         }
-        if inventory.skipped_files > 0 {
-            found.push(match inventory.skipped_files {
-                1 => "1 file that is no manifest".to_owned(),
-                n => format!("{n} files that are no manifests"),
-            });
-        }
+        found.extend(match inventory.unread(Why::NoManifest) {
+            0 => None,
+            1 => Some("1 file that is no manifest".to_owned()),
+            n => Some(format!("{n} files that are no manifests")),
+        });
         found.extend(report::unread(&inventory));
         let piped = sources.contains(&read::Source::Stdin) && found.is_empty();
         let found = if found.is_empty() { "nothing at all".to_owned() } else { found.join(", ") };
@@ -327,6 +340,20 @@ pub(super) fn read_input(input: &Input, console: &mut Console<'_>) -> Result<Inv
         return Err(Problem::of_file(&names(input), message).into());
     }
     Ok(inventory)
+}
+
+/// With --verbose: which file holds which policies, and which files were not read.
+fn tell_files(inventory: &Inventory, console: &mut Console<'_>) {
+    let mut held: BTreeMap<&str, Vec<Cow<'_, str>>> = BTreeMap::new();
+    for located in &inventory.policies {
+        held.entry(&located.place.file).or_default().push(printable(&located.policy.name));
+    }
+    for (file, policies) in held {
+        console.add(format_args!("{}: {}", printable(file), policies.join(", ")));
+    }
+    for unread in &inventory.unread {
+        console.add(format_args!("not read: {unread}"));
+    }
 }
 
 fn names(input: &Input) -> String {

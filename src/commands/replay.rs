@@ -57,7 +57,8 @@ pub(super) fn run(args: &Replay, console: &mut Console<'_>) -> Result<Exit> {
     })?;
     if args.format == Format::Table && outcome.alerts > 0 {
         let width = console.product_width();
-        console.print(outcome.summary.table(width))?;
+        let paint = console.product_paint();
+        console.print(outcome.summary.table(width, paint))?;
     }
     console.flush()?;
     tell(&outcome, &rules, &logs, console);
@@ -217,12 +218,12 @@ fn with_progress<T>(
 /// Tells the user what was replayed and what could not be.
 fn tell(outcome: &Outcome, rules: &RuleSet, logs: &[PathBuf], console: &mut Console<'_>) {
     for trouble in &outcome.troubles {
-        console.say(trouble);
+        console.answer(trouble);
     }
     let shown = outcome.troubles.iter().filter(|t| t.cost != Cost::Rest).count() as u64;
     let lost = outcome.bad_lines + outcome.bad_events;
     if lost > shown {
-        console.say(format_args!("and {} more like these", lost - shown));
+        console.answer(format_args!("and {} more like these", lost - shown));
     }
     for (first, second) in &outcome.disorder {
         console.tell(Gravity::Warning, &Problem::of_file(second, messages::disorder(first)));

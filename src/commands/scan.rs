@@ -16,13 +16,13 @@ use crate::read::cluster::{self, Request, Scan, Target};
 /// Writes the rules of a cluster's policies.
 pub(super) fn run(args: &cli::Scan, console: &mut Console<'_>) -> Result<Exit> {
     let request = Request {
-        target: Target { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() },
-        timeout: Duration::from_secs(args.timeout),
-        helm_releases: args.helm_releases,
+        target: Target { kubeconfig: args.cluster.kubeconfig.clone(), context: args.cluster.context.clone() },
+        timeout: Duration::from_secs(args.cluster.timeout),
+        helm_releases: args.cluster.helm_releases,
     };
     let scan = read_cluster(&request, console)?;
     let inventory = scan
-        .inventory(&read::Options { strict: args.strict, ..read::Options::default() })
+        .inventory(&read::Options { strict: args.cluster.strict, ..read::Options::default() })
         .map_err(Problems)?;
     for note in &scan.notes {
         console.tell(Gravity::Warning, note);
@@ -30,12 +30,12 @@ pub(super) fn run(args: &cli::Scan, console: &mut Console<'_>) -> Result<Exit> {
     for warning in &inventory.warnings {
         console.tell(Gravity::Warning, warning);
     }
-    let saved: Vec<_> = match &args.save {
+    let saved: Vec<_> = match &args.cluster.save {
         Some(folder) => scan.manifests().into_iter().map(|(name, text)| (folder.join(name), text)).collect(),
         None => Vec::new(),
     };
     let exit = deliver(&inventory, &args.rules, &args.output, &saved, console)?;
-    if let Some(folder) = &args.save {
+    if let Some(folder) = &args.cluster.save {
         console.say(format_args!("saved to {}; the same again: psp2falco convert {0}", folder.display()));
     }
     Ok(exit)

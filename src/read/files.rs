@@ -13,7 +13,7 @@ use tar::EntryType;
 use super::archive::{self, Limited};
 use super::exclude::Exclude;
 use super::hints::{WORD, states_policy};
-use super::inventory::Inventory;
+use super::inventory::{Inventory, Why};
 use super::reader::Reader;
 use crate::messages::read as messages;
 use crate::problem::{Message, Problem};
@@ -140,14 +140,16 @@ impl Files {
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => self.folder(&path, root),
                 // A pipe might never end.
-                Ok(metadata) if !metadata.is_file() => self.reader.inventory.skipped_files += 1,
+                Ok(metadata) if !metadata.is_file() => {
+                    self.reader.not_read(&path.to_string_lossy(), Why::NoManifest);
+                }
                 Ok(_) if self.is_new(&path) && !self.is_second_copy(&path.to_string_lossy()) => {
                     self.member(&path, root);
                 }
                 Ok(_) => {}
                 // a link whose target is elsewhere
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.reader.inventory.unread_files += 1;
+                    self.reader.not_read(&path.to_string_lossy(), Why::Unreadable);
                 }
                 Err(error) => self.unreadable(&path, &error),
             }
@@ -163,7 +165,7 @@ impl Files {
     fn member(&mut self, path: &Path, root: &Path) {
         match File::open(path).and_then(|file| read_manifest(path, file)) {
             Ok(Some(bytes)) => self.bytes(&path.display().to_string(), bytes, Some(root)),
-            Ok(None) => self.reader.inventory.skipped_files += 1,
+            Ok(None) => self.reader.not_read(&path.to_string_lossy(), Why::NoManifest),
             Err(error) => self.unreadable(path, &error),
         }
     }
@@ -211,11 +213,11 @@ impl Files {
             return ControlFlow::Continue(());
         }
         if !kind.is_file() {
-            self.reader.inventory.skipped_files += 1;
+            self.reader.not_read(&path, Why::NoManifest);
         } else if !self.is_second_copy(&path) {
             match read_manifest(inner, entry) {
                 Ok(Some(bytes)) => self.bytes(&path, bytes, Some(Path::new(archive))),
-                Ok(None) => self.reader.inventory.skipped_files += 1,
+                Ok(None) => self.reader.not_read(&path, Why::NoManifest),
                 Err(error) => {
                     self.reader.problems.push(Problem::of_file(&path, unreadable(&error)));
                     return ControlFlow::Break(());
@@ -230,7 +232,7 @@ impl Files {
         let holds_word = root.is_none() || memchr::memmem::find(&bytes, WORD.as_bytes()).is_some();
         match decode(bytes) {
             Ok(text) => self.reader.text(file, &text, root),
-            Err(_) if !holds_word => self.reader.inventory.unread_files += 1,
+            Err(_) if !holds_word => self.reader.not_read(file, Why::Unreadable),
             Err(message) => self.reader.problems.push(Problem::of_file(file, message)),
         }
     }

@@ -1,12 +1,13 @@
 //! What was read: the policies, who may use them, and what makes pods, each with its place.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use psp_admission::{Field, Policy};
 use serde::Deserialize as _;
 
-use crate::problem::{Place, Problem};
+use crate::problem::{Place, Problem, printable};
 
 /// What a document without a `kind` is counted as.
 pub const NO_KIND: &str = "(no kind)";
@@ -22,12 +23,8 @@ pub struct Inventory {
     pub copies: Vec<Place>,
     /// How many objects of other kinds were found, by kind; those in `objects`, `pods` and `workloads` are counted too.
     pub passed_over: BTreeMap<String, usize>,
-    /// How many files in folders and archives were not manifests.
-    pub skipped_files: usize,
-    /// How many files in folders and archives could not be read, in whole or in part, and hold no policy.
-    pub unread_files: usize,
-    /// How many more of them are templates that hold no policy.
-    pub unread_templates: usize,
+    /// The files of folders and archives that were not read, in whole or in part, and hold no policy.
+    pub unread: Vec<Unread>,
     /// The objects that say who may use a policy, in the order of the input.
     pub objects: Vec<Object>,
     /// The pods, in the order of the input.
@@ -41,6 +38,11 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// How many files were not read for this reason.
+    pub fn unread(&self, why: Why) -> usize {
+        self.unread.iter().filter(|unread| unread.why == why).count()
+    }
+
     /// Has places name files as seen from the folder `base`, so that they are the same wherever it lies.
     pub fn relative_to(&mut self, base: &Path) {
         let inner = |place: &mut Place| {
@@ -58,6 +60,37 @@ impl Inventory {
                 remark.message = remark.message.replace(&prefix, "");
             }
         }
+    }
+}
+
+/// A file of a folder or archive that was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Its path as places name it.
+    pub file: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a file was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// It is no manifest.
+    NoManifest,
+    /// It cannot be read as YAML, and does not hold the word PodSecurityPolicy.
+    Unreadable,
+    /// It is a template, and states no policy.
+    Template,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.why {
+            Why::NoManifest => "no manifest",
+            Why::Unreadable => "cannot be read, and does not hold the word PodSecurityPolicy",
+            Why::Template => "a template without a policy",
+        };
+        write!(f, "{}: {why}", printable(&self.file))
     }
 }
 

@@ -15,6 +15,6 @@ pub(crate) mod template;
 pub use archive::{MAX_ARCHIVE, MAX_MEMBERS};
 pub(crate) use files::unreadable;
 pub use files::{MAX_TEXT, Options, Source, read, read_bytes, read_text};
-pub use inventory::{Compact, Inventory, Located, NO_KIND, OTHER_KINDS, Object};
+pub use inventory::{Compact, Inventory, Located, NO_KIND, OTHER_KINDS, Object, Unread, Why};
 pub use reader::{API_VERSIONS, MAX_OBJECTS, MAX_POLICIES, MAX_POLICY, MAX_PROBLEMS};
 pub(crate) use redact::is_workload;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::digest;
 use super::hints::{self, WORD};
-use super::inventory::{Compact, Inventory, Located, NO_KIND, OTHER_KINDS, Object};
+use super::inventory::{Compact, Inventory, Located, NO_KIND, OTHER_KINDS, Object, Unread, Why};
 use super::redact;
 use super::template::{self, Template, YttDocument};
 use crate::messages::read as messages;
@@ -191,10 +191,17 @@ impl Reader {
                 },
             }
         }
-        self.inventory.unread_files += usize::from(unread);
+        if unread {
+            self.not_read(file, Why::Unreadable);
+        }
         if self.problems.len() + self.inventory.policies.len() == before {
             self.unrecognized(origin);
         }
+    }
+
+    /// Notes a file of a folder or archive that was not read.
+    pub(super) fn not_read(&mut self, file: &str, why: Why) {
+        self.inventory.unread.push(Unread { file: file.to_owned(), why });
     }
 
     fn syntax(&mut self, origin: Origin<'_>, syntax: yaml::Syntax) {
@@ -229,8 +236,7 @@ impl Reader {
             return self.problem(file, mark, path, template.hint(file, chart.as_deref()));
         }
         if !hints::states_policy(text) {
-            self.inventory.unread_templates += 1;
-            return;
+            return self.not_read(file, Why::Template);
         }
         let chart = chart.filter(|_| template == Template::Helm);
         let parent = || Path::new(file).parent().map(Path::to_owned).unwrap_or_default();

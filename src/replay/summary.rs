@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::judge::Hit;
+use crate::paint::{Paint, Tone};
 use crate::table::Table;
 use falco_rules::{Priority, RuleSet, time_text};
 
@@ -105,13 +106,24 @@ impl Summary {
     /// A table with a row for each rule that alerted: the most urgent first, then the most frequent. On a screen of
     /// `width` characters that it does not fit on, each rule has a paragraph instead.
     #[must_use]
-    pub fn table(&self, width: Option<usize>) -> String {
+    pub fn table(&self, width: Option<usize>, paint: Paint) -> String {
         let mut rows: Vec<&Row> = self.rules.values().collect();
         rows.sort_by(|a, b| (a.priority, b.alerts, &a.name).cmp(&(b.priority, a.alerts, &b.name)));
         let head = ["PRIORITY", "RULE", "ALERTS", "PODS", "FIRST", "LAST", "NAMESPACES", "BY"];
         let mut cells = vec![head.map(str::to_owned)];
         cells.extend(rows.into_iter().map(Row::cells));
-        Table { rows: &cells, names: 2, numbers: Some(2), widest: usize::MAX, indent: 0 }.text(width)
+        Table { rows: &cells, names: 2, numbers: Some(2), widest: usize::MAX, indent: 0, tone }
+            .text(width, paint)
+    }
+}
+
+/// A rule's priority shows by its colour.
+fn tone(column: usize, cell: &str) -> Tone {
+    match cell {
+        _ if column != 0 => Tone::Plain,
+        "Emergency" | "Alert" | "Critical" | "Error" => Tone::Error,
+        "Warning" => Tone::Warning,
+        _ => Tone::Note,
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod diff;
 mod escape;
+pub mod explain;
 mod fidelity;
 mod findings;
 mod github;
@@ -19,15 +20,10 @@ mod text;
 
 use std::fmt::Write as _;
 
-use psp_admission::{Field, Policy};
-
 use crate::count::counted;
 use crate::problem::printable;
-use crate::psp::validity::unusable;
 use crate::read::Inventory;
-use crate::render::{AuditObject, Options, Rendered};
-use crate::restrictions::{Mapped, map};
-use crate::table::table;
+use crate::render::{Options, Rendered};
 pub(crate) use escape::visible;
 use fidelity::detection;
 pub use fidelity::{Detection, Fidelity, Tally, audit_detection, best_detection, runtime_detection};
@@ -108,50 +104,3 @@ pub fn runtime_summary(inventory: &Inventory, rendered: &Rendered, options: &Opt
     }
     text
 }
-
-/// The table of `explain`, one a policy, for a screen of `width` characters, if it is for one.
-pub fn explain(inventory: &Inventory, object: AuditObject, width: Option<usize>) -> String {
-    let options = Options { object, ..Options::default() };
-    let mut text = String::new();
-    for located in &inventory.policies {
-        let policy = &located.policy;
-        let _ = writeln!(text, "{} ({}, {})", policy.name, located.place, located.digest);
-        if let Some(reason) = unusable(policy) {
-            let _ = writeln!(text, "unusable: {reason}");
-        }
-        let mut rows =
-            vec![["FIELD", "VALUE", "ALERTS", "FIDELITY", "RUNTIME", "NO LONGER"].map(str::to_owned)];
-        rows.extend(Field::ALL.into_iter().map(|field| row(policy, field, &map(field, policy), &options)));
-        text.push_str(&table(&rows, 1, WIDEST, width));
-        text.push('\n');
-    }
-    text
-}
-
-fn row(policy: &Policy, field: Field, mapped: &Mapped, options: &Options) -> [String; 6] {
-    let fidelity = audit_detection(policy, field, mapped, options).fidelity;
-    let detected = matches!(fidelity, Fidelity::Exact | Fidelity::Approximate);
-    let alerts = match (&mapped.refuses, &mapped.corrects) {
-        _ if !detected => mapped.note.clone().unwrap_or_else(|| "-".to_owned()),
-        (None, None) => mapped.alerts_as.map_or_else(String::new, |field| format!("Lost Default ({field})")),
-        (Some(_), Some(_)) => "Violation, Lost Default".to_owned(),
-        (Some(_), None) => "Violation".to_owned(),
-        _ => "Lost Default".to_owned(),
-    };
-    let lost: Vec<&str> = model::lost(mapped).into_iter().map(model::Lost::name).collect();
-    let lost = if lost.is_empty() { "-".to_owned() } else { lost.join(", ") };
-    let runtime = runtime_detection(policy, field, mapped, options).fidelity;
-    [field.name().to_owned(), mapped.value.clone(), alerts, word(fidelity), word(runtime), lost]
-}
-
-/// A fidelity in the table; nothing to detect is a dash.
-fn word(fidelity: Fidelity) -> String {
-    match fidelity {
-        Fidelity::Unrestricted => "-",
-        detected => detected.name(),
-    }
-    .to_owned()
-}
-
-/// Widest cell of a table, in characters.
-const WIDEST: usize = 60;

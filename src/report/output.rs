@@ -10,7 +10,7 @@ use clap::ValueEnum as _;
 use super::diff::{Diff, Tuning, compare, unified};
 use super::{Report, github, html, markdown, sarif, text};
 use crate::cli::Reporting;
-use crate::console::{Console, in_colour};
+use crate::console::Console;
 use crate::messages::commands as messages;
 use crate::predict::Prediction;
 use crate::problem::Problem;
@@ -206,18 +206,18 @@ fn tell(diff: &Diff, rendered: &[Rendered], outputs: &Outputs<'_>, console: &mut
     }
     if !reporting.diff {
         for loss in &diff.tuning {
-            console.say(format_args!("warning: {}: {} {}", loss.place, loss.item, loss.message));
+            console.warn(format_args!("{}: {} {}", loss.place, loss.item, loss.message));
         }
         return;
     }
     for line in diff.lines() {
-        console.say(format_args!("  {}", super::escape::visible(&line)));
+        console.answer(format_args!("  {}", super::escape::visible(&line)));
     }
-    let colour = in_colour(reporting.color, console.messages_are_on_terminal());
+    let paint = console.messages_paint();
     for ((path, old), rendered) in outputs.files.iter().zip(rendered) {
         if let (Some(old), Some(path)) = (old, path) {
             let name = path.display().to_string();
-            console.say(unified(old, &rendered.text, &name, colour));
+            console.answer(unified(old, &rendered.text, &name, paint));
         }
     }
 }

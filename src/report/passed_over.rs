@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::count::counted;
 use crate::problem::{cut, printable};
-use crate::read::{self, Inventory};
+use crate::read::{self, Inventory, Why};
 use crate::render::Options;
 
 /// How many objects of each kind were passed over; what the conversion used was not.
@@ -17,7 +17,7 @@ pub(super) fn passed_over(inventory: &Inventory, options: &Options) -> BTreeMap<
 
 /// How many files of folders and archives were not read, and why.
 pub(crate) fn unread(inventory: &Inventory) -> Option<String> {
-    let (files, templates) = (inventory.unread_files, inventory.unread_templates);
+    let (files, templates) = (inventory.unread(Why::Unreadable), inventory.unread(Why::Template));
     let templates = (templates > 0).then(|| format!("{} without a policy", counted(templates, "template")));
     let files = (files > 0)
         .then(|| format!("{} without the word PodSecurityPolicy", counted(files, "unreadable file")));

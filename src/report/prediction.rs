@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::count::counted;
+use crate::paint::{Paint, Tone};
 use crate::predict::{Alert, Prediction};
 use crate::table::table;
 
 /// What would alert, in one line, and the workloads with the most pods, `most` rows at most.
-pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>) -> String {
+pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>, paint: Paint) -> String {
     let workloads = of(prediction.findings.len(), prediction.workloads, "workload");
     let mut text = format!("{workloads} would alert");
     if prediction.pods > 0 {
@@ -33,11 +34,12 @@ pub fn prediction(prediction: &Prediction<'_>, most: usize, width: Option<usize>
     }
     let mut shown = vec![["PODS", "WORKLOAD", "POLICY", "ALERTS"].map(str::to_owned)];
     shown.extend(rows.iter().take(most).cloned());
+    let plain = |_, _: &str| Tone::Plain;
     let columns = if prediction.pods > 0 {
-        table(&shown, 2, 300, width)
+        table(&shown, 2, 300, width, paint, plain)
     } else {
         let without_pods: Vec<[String; 3]> = shown.into_iter().map(|[_, rest @ ..]| rest).collect();
-        table(&without_pods, 1, 300, width)
+        table(&without_pods, 1, 300, width, paint, plain)
     };
     let _ = write!(text, "\n{}", columns.trim_end());
     if let more @ 1.. = rows.len().saturating_sub(most) {

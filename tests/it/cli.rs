@@ -114,7 +114,7 @@ fn help_stays_as_it_is() {
 
 #[test]
 fn explain_shows_each_field() {
-    let table = run(&["explain", "fixtures/psp/policies/every-field.yaml"]).done();
+    let table = run(&["explain", "--all", "fixtures/psp/policies/every-field.yaml"]).done();
     let problems: Vec<String> = check(&root().join("fixtures/expected/help/explain-every-field.txt"), &table)
         .err()
         .into_iter()
@@ -123,6 +123,81 @@ fn explain_shows_each_field() {
     for field in psp_admission::Field::ALL {
         let rows = table.lines().filter(|line| line.split_whitespace().next() == Some(field.name())).count();
         assert_eq!(rows, 1, "{field}");
+    }
+}
+
+#[test]
+fn explain_hides_what_restricts_nothing_and_has_json() {
+    let privileged = "fixtures/psp/policies/kubernetes-privileged.yaml";
+    for (policy, hidden) in [(RESTRICTED, "8 more fields restrict"), (privileged, "24 more fields restrict")]
+    {
+        let (some, all) = (run(&["explain", policy]).done(), run(&["explain", policy, "--all"]).done());
+        assert!(some.contains(&format!("  {hidden} nothing; --all shows them\n")), "{some}");
+        assert!(!all.contains("--all") && all.contains("  readOnlyRootFilesystem "), "{all}");
+        assert!(!some.contains("  readOnlyRootFilesystem "), "{some}");
+    }
+    let json = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&run(&[&["explain", "--format", "json", RESTRICTED], args].concat()).done())
+            .unwrap()
+    };
+    let fields = |value: &serde_json::Value| value["policies"][0]["fields"].as_array().unwrap().len();
+    assert_eq!((fields(&json(&[])), fields(&json(&["--all"]))), (18, 26));
+
+    // the same policies as in the JSON report
+    let folder = tempfile::tempdir().unwrap();
+    let out = format!("{}/", folder.path().display());
+    run(&["convert", RESTRICTED, "-o", &out, "--report", "json"]).done();
+    let report = fs::read_to_string(folder.path().join("psp_report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(json(&["--all"])["policies"], report["policies"]);
+}
+
+#[test]
+fn quiet_says_what_is_wrong_and_verbose_what_was_read() {
+    let folder = folder(&[
+        ("a.yaml", SMALL),
+        ("notes.txt", "no manifest"),
+        ("b.yaml", &SMALL.replace("small", "other").replace("  fsGroup: {rule: RunAsAny}\n", "")),
+    ]);
+    let said = |args: &[&str]| run_in(folder.path(), &[&["convert", "."], args].concat(), "");
+    let (quiet, normal, verbose) = (said(&["-q"]), said(&[]), said(&["--verbose"]));
+    assert_eq!((&quiet.out, quiet.code), (&normal.out, Some(0)));
+    assert_eq!(verbose.out, normal.out);
+    assert!(
+        quiet.err.lines().all(|line| line.starts_with("warning: ")) && !quiet.err.is_empty(),
+        "{}",
+        quiet.err
+    );
+    assert!(normal.err.starts_with(&quiet.err) && normal.err.contains("2 policies, "), "{}", normal.err);
+    for line in ["./a.yaml: small\n", "./b.yaml: other\n", "not read: ./notes.txt: no manifest\n"] {
+        assert!(verbose.err.contains(line) && !normal.err.contains(line), "{}", verbose.err);
+    }
+    assert!(verbose.err.contains(" to load in Falco\n"), "{}", verbose.err);
+
+    let both = run_in(folder.path(), &["convert", ".", "-q", "-v"], "").failed();
+    assert!(both.contains("cannot be used with"), "{both}");
+    // what was asked for, and what fails, is said all the same
+    let predicted = said(&["-q", "--predict"]);
+    assert!(predicted.err.contains("nothing to predict"), "{}", predicted.err);
+    assert!(run_in(folder.path(), &["-q", "convert", "absent"], "").failed().starts_with("absent: "));
+}
+
+#[test]
+fn colour_is_everywhere_where_it_is_wished() {
+    let folder = folder(&[("a.yaml", &SMALL.replace("spec:", "spec:\n  privilegd: true"))]);
+    let typos = root().join("fixtures/lint/typos.yaml").display().to_string();
+    let policy = root().join(RESTRICTED).display().to_string();
+    let log = root().join("fixtures/audit/audit.log.gz").display().to_string();
+    for args in [
+        &["convert", "a.yaml"][..],
+        &["explain", &policy],
+        &["lint", &typos],
+        &["replay", "--audit-log", &log, &policy],
+    ] {
+        let run = |when| run_in(folder.path(), &[args, &["--color", when]].concat(), "");
+        let coloured = |run: &Run| format!("{}{}", run.out, run.err).contains("\u{1b}[");
+        assert!(coloured(&run("always")), "{args:?}");
+        assert!(!coloured(&run("auto")) && !coloured(&run("never")), "{args:?}");
     }
 }
 

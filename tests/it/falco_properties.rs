@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use falco_rules::syntax::parse;
 use falco_rules::{Event, Rule, RuleSet, Source, load};
+use psp2falco::paint::Paint;
 use psp2falco::replay::{Format, Log, Matching, Options, Outcome, replay};
 use serde_json::Value;
 
@@ -327,7 +328,7 @@ fn any_log_is_judged_or_reported_the_same_on_all_threads() {
             );
             let (table, nothing) = run(&log, &rules, Format::Table, 2);
             assert_eq!((table.alerts, nothing.len()), (one.alerts, 0));
-            assert_eq!(table.summary.table(None).lines().count() > 1, one.alerts > 0);
+            assert_eq!(table.summary.table(None, Paint::default()).lines().count() > 1, one.alerts > 0);
             assert_eq!(one.alerts, written.iter().filter(|b| **b == b'\n').count() as u64);
             judged += one.events;
         });

@@ -1049,8 +1049,8 @@ fn kubectl_calls_it_by_its_own_name() {
         command.args(args);
         start(command, temp.path(), "")
     };
-    assert!(help(&["--help"]).done().contains("Usage: kubectl psp2falco <COMMAND>"));
+    assert!(help(&["--help"]).done().contains("Usage: kubectl psp2falco [OPTIONS] <COMMAND>"));
     assert!(help(&["convert", "--help"]).done().contains("Usage: kubectl psp2falco convert "));
     assert!(help(&["convert", "--zebra"]).failed(2).err.contains("Usage: kubectl psp2falco convert "));
-    assert!(run(temp.path(), &["--help"], "").done().contains("Usage: psp2falco <COMMAND>"));
+    assert!(run(temp.path(), &["--help"], "").done().contains("Usage: psp2falco [OPTIONS] <COMMAND>"));
 }

@@ -21,6 +21,7 @@ use falco_rules::{self as falco, Event, RuleSet};
 use psp_admission::scope::{IMAGES, NAMESPACES};
 use psp_admission::{Pod, Verdict, judge};
 use psp2falco::cli::ReportFormat;
+use psp2falco::paint::Paint;
 use psp2falco::rbac;
 use psp2falco::read::{Inventory, Located, Options, read_text};
 use psp2falco::render::{self, AuditObject, audit_rules};
@@ -293,7 +294,7 @@ fn talk(inventory: &Inventory) -> Vec<(&'static str, String)> {
     let options = render::Options::default();
     let rendered = audit_rules(&inventory.policies, &options).unwrap();
     let mut talk = vec![
-        ("explain", report::explain(inventory, AuditObject::Response, None)),
+        ("explain", report::explain::text(inventory, &options, true, None, Paint::default())),
         ("summary", report::summary(inventory, &rendered, &options)),
     ];
     let report = Report::new(inventory, std::slice::from_ref(&rendered), &options, None, None);

@@ -18,6 +18,8 @@ mod falco_properties;
 mod faults;
 mod gitops;
 mod golden;
+#[cfg(unix)]
+mod help;
 mod hostile;
 mod imports;
 mod messages;

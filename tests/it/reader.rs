@@ -15,7 +15,7 @@ use psp_admission::policy::{
 };
 use psp2falco::problem::Problem;
 use psp2falco::psp::validity;
-use psp2falco::read::{Inventory, Options, Source, read, read_text};
+use psp2falco::read::{Inventory, Options, Source, Why, read, read_text};
 use tempfile::TempDir;
 
 use crate::snapshot::root;
@@ -453,7 +453,7 @@ fn reads_folders() {
     ]);
     let inventory = read_paths(&[folder.path()]).unwrap();
     assert_eq!(names(&inventory), ["four", "one", "three", "two"]);
-    assert_eq!(inventory.skipped_files, 3);
+    assert_eq!(inventory.unread(Why::NoManifest), 3);
     assert_eq!(inventory.passed_over["(no kind)"], 1);
     assert_eq!(inventory.policies[1].place.file, folder.path().join("a/one.json").display().to_string());
 
@@ -464,7 +464,7 @@ fn reads_folders() {
 
     let nothing = tempfile::tempdir().unwrap();
     let inventory = read_paths(&[nothing.path()]).unwrap();
-    assert_eq!((inventory.policies.len(), inventory.skipped_files), (0, 0));
+    assert_eq!((inventory.policies.len(), inventory.unread(Why::NoManifest)), (0, 0));
 }
 
 #[cfg(unix)]
@@ -480,7 +480,7 @@ fn follows_links_without_running_in_circles() {
 
     link("nowhere", "dangling.yaml");
     let inventory = read_paths(&[folder.path()]).unwrap();
-    assert_eq!((names(&inventory), inventory.unread_files), (vec!["a", "b"], 1));
+    assert_eq!((names(&inventory), inventory.unread(Why::Unreadable)), (vec!["a", "b"], 1));
     let dangling = folder.path().join("dangling.yaml");
     let problems = read_paths(&[&dangling]).unwrap_err();
     assert_eq!(lines(&problems), [format!("{}: no such file or folder; check the path", dangling.display())]);
@@ -558,7 +558,7 @@ fn reads_velero_backups() {
         let inventory = read_paths(&[path]).unwrap_or_else(|problems| panic!("{problems:#?}"));
         assert_eq!(names(&inventory), ["web"], "{}", path.display());
         assert_eq!((inventory.objects.len(), inventory.passed_over["Role"]), (1, 1));
-        assert_eq!(inventory.skipped_files, 1);
+        assert_eq!(inventory.unread(Why::NoManifest), 1);
         let place = inventory.policies[0].place.to_string();
         assert!(
             place.starts_with(&path.display().to_string()) && place.ends_with("/web.json:1:1"),
@@ -569,7 +569,7 @@ fn reads_velero_backups() {
     let both = read_paths(&[&paths[0], &paths[2]]).unwrap();
     assert_eq!((names(&both), both.notes.len()), (vec!["web"], 1));
     // An archive within a folder is a file like others.
-    assert_eq!(read_paths(&[archives.path()]).unwrap().skipped_files, 4);
+    assert_eq!(read_paths(&[archives.path()]).unwrap().unread(Why::NoManifest), 4);
 }
 
 #[test]
@@ -926,7 +926,7 @@ fn a_repository_converts_though_much_in_it_is_no_manifest() {
             "DIR/base/psp.yaml:4:9: metadata.name: the policy \"web\" is defined alike in DIR/copy/psp.yaml:2:78; read once"
         ]
     );
-    assert_eq!((inventory.unread_files, inventory.unread_templates), (2, 1));
+    assert_eq!((inventory.unread(Why::Unreadable), inventory.unread(Why::Template)), (2, 1));
 
     let read_with = |strict: bool, exclude: &[&str]| {
         let exclude = exclude.iter().map(ToString::to_string).collect();

@@ -313,8 +313,15 @@ fn what_the_program_lays_out_fits() {
 }
 
 #[test]
-fn differences_are_coloured_on_a_terminal() {
-    for args in [&["generate", "--check"][..], &["convert", POLICY, "-o", "old.yaml", "--diff"]] {
+fn what_counts_is_coloured_on_a_terminal() {
+    for args in [
+        &["generate", "--check"][..],
+        &["convert", POLICY, "-o", "old.yaml", "--diff"],
+        &["explain", POLICY],
+        &["lint", "typos.yaml"],
+        &["replay", "--audit-log", "audit.log.gz", POLICY],
+        &["convert", "absent"],
+    ] {
         let temp = folder();
         let ended = Session::start(temp.path(), args, anywhere).end();
         assert!(ended.is_coloured(), "{args:?}: {}", ended.text());

@@ -4,44 +4,32 @@ use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use crate::paint::{Paint, Tone};
+
 /// Lines around a change.
 const CONTEXT: usize = 3;
 
 /// A unified diff; in colour with what changed within a line set off. Control characters do not reach the terminal.
-pub fn unified(old: &str, new: &str, name: &str, colour: bool) -> String {
+pub fn unified(old: &str, new: &str, name: &str, paint: Paint) -> String {
     if old == new {
         return String::new();
     }
     let diff = TextDiff::from_lines(old, new);
     let mut text = String::new();
-    let paint = |code: &'static str| if colour { code } else { "" };
-    let _ = writeln!(text, "{}--- {name}\n+++ {name} (new){}", paint("\x1b[1m"), paint("\x1b[0m"));
+    let _ = writeln!(text, "{}", paint.text(Tone::Strong, format_args!("--- {name}\n+++ {name} (new)")));
     for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        let _ = writeln!(
-            text,
-            "{}{}{}",
-            paint("\x1b[36m"),
-            hunk.header().to_string().trim_end(),
-            paint("\x1b[0m")
-        );
+        let _ = writeln!(text, "{}", paint.text(Tone::Note, hunk.header().to_string().trim_end()));
         for op in hunk.ops() {
             for change in diff.iter_inline_changes(op) {
-                let (sign, code, strong) = match change.tag() {
-                    ChangeTag::Delete => ('-', "\x1b[31m", "\x1b[31;7m"),
-                    ChangeTag::Insert => ('+', "\x1b[32m", "\x1b[32;7m"),
-                    ChangeTag::Equal => (' ', "", ""),
+                let (sign, tone, changed) = match change.tag() {
+                    ChangeTag::Delete => ("-", Tone::Lost, Tone::LostHere),
+                    ChangeTag::Insert => ("+", Tone::Good, Tone::GoodHere),
+                    ChangeTag::Equal => (" ", Tone::Plain, Tone::Plain),
                 };
-                text.push_str(paint(code));
-                text.push(sign);
+                text.push_str(&paint.text(tone, sign));
                 for (emphasised, part) in change.iter_strings_lossy() {
-                    let part = clean(&part);
-                    if emphasised && colour {
-                        let _ = write!(text, "{strong}{part}\x1b[0m{code}");
-                    } else {
-                        text.push_str(&part);
-                    }
+                    text.push_str(&paint.text(if emphasised { changed } else { tone }, clean(&part)));
                 }
-                text.push_str(if code.is_empty() { "" } else { paint("\x1b[0m") });
                 text.push('\n');
             }
         }
@@ -63,12 +51,12 @@ mod tests {
     fn shows_what_changed_within_a_line() {
         let (old, new) = ("a\nports 80-90 and more\nz\n", "a\nports 80-99 and more\nz\n");
         assert_eq!(
-            unified(old, new, "r.yaml", false),
+            unified(old, new, "r.yaml", Paint::default()),
             "--- r.yaml\n+++ r.yaml (new)\n@@ -1,3 +1,3 @@\n a\n-ports 80-90 and more\n+ports 80-99 and more\n z\n"
         );
-        let coloured = unified(old, new, "r.yaml", true);
-        assert!(coloured.contains("\x1b[32;7m80-99\x1b[0m"), "{coloured:?}");
-        assert_eq!(unified(old, old, "r.yaml", false), "");
-        assert!(!unified("", "\x1b[2J\n", "r.yaml", false).contains('\x1b'));
+        let coloured = unified(old, new, "r.yaml", Paint::new(true));
+        assert!(coloured.contains("\x1b[7m\x1b[32m80-99\x1b[0m"), "{coloured:?}");
+        assert_eq!(unified(old, old, "r.yaml", Paint::default()), "");
+        assert!(!unified("", "\x1b[2J\n", "r.yaml", Paint::default()).contains('\x1b'));
     }
 }
