@@ -66,6 +66,7 @@ Examples:
   The same for a cluster's own policies, RBAC and pods, from a dump:
     kubectl get psp,clusterroles,clusterrolebindings,roles,rolebindings,pods \\
       -A -o yaml | psp2falco convert - -o falco/";
+    #[cfg(feature = "cluster")]
     pub(super) const SCAN: &str = "\
 Examples:
   Rules and a report for the cluster of the current context:

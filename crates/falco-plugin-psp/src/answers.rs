@@ -1,6 +1,7 @@
 //! What the fields say of one event.
 
-use std::ffi::CString;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 
 use psp_admission::admission::Outcome;
 use psp_admission::{Fields, Overall, Policy};
@@ -14,9 +15,17 @@ pub(crate) struct Answers {
     pub(crate) policy: Option<CString>,
     pub(crate) usable: Option<Vec<CString>>,
     pub(crate) bundle: CString,
+    /// The evidence that was asked for, by `POLICY/FIELD`.
+    pub(crate) evidence: HashMap<CString, Option<CString>>,
 }
 
 impl Answers {
+    /// All `POLICY/FIELD` that a rule may ask evidence for.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &CStr> {
+        let both = [&self.violations, &self.lost_defaults];
+        both.into_iter().flatten().flatten().map(CString::as_c_str)
+    }
+
     /// What `outcome` says; `digest` is the bundle's.
     pub(crate) fn new(outcome: &Outcome<'_>, digest: &str) -> Self {
         let names =
@@ -28,6 +37,7 @@ impl Answers {
             policy: outcome.admitted.map(|policy| c_string(policy.name.as_str())),
             usable: outcome.usable.as_ref().map(names),
             bundle: c_string(digest),
+            evidence: HashMap::new(),
         }
     }
 
@@ -40,6 +50,7 @@ impl Answers {
             policy: None,
             usable: None,
             bundle: c_string(digest),
+            evidence: HashMap::new(),
         }
     }
 }

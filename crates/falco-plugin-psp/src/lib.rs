@@ -150,14 +150,25 @@ impl PspPlugin {
         if self.answers(&request).is_none() {
             return Ok(None);
         }
-        let about = about.to_str().ok().and_then(|about| about.rsplit_once('/'));
-        let Some((policy, Some(field))) = about.map(|(policy, field)| (policy, Field::named(field))) else {
-            return Ok(None);
-        };
         let event = request.event.event()?;
         let text = event.params.event_data.0;
-        let evidence = guarded(|| self.admission.evidence(text, policy, field)).flatten();
-        Ok(evidence.map(answers::c_string))
+        let Some((_, Some(answers))) = &mut self.last else { return Ok(None) };
+        if !answers.evidence.contains_key(about) {
+            // where one rule alerts the others do, too: the event is read for all of them at once
+            let asked: Vec<&CStr> = match answers.listed().any(|listed| listed == about) {
+                true => answers.listed().collect(),
+                false => vec![about],
+            };
+            let asked: Vec<(&CStr, (&str, Field))> =
+                asked.into_iter().filter_map(|about| Some((about, policy_and_field(about)?))).collect();
+            let (names, fields): (Vec<CString>, Vec<(&str, Field)>) =
+                asked.into_iter().map(|(about, of)| (about.to_owned(), of)).unzip();
+            let found = guarded(|| self.admission.evidences(text, &fields)).unwrap_or_default();
+            let found = found.into_iter().map(|evidence| evidence.map(answers::c_string));
+            let found: Vec<_> = names.into_iter().zip(found).collect();
+            answers.evidence.extend(found);
+        }
+        Ok(answers.evidence.get(about).cloned().flatten())
     }
 
     /// What is to be said of an event; `None` if it tells of no new pod.
@@ -178,6 +189,12 @@ impl PspPlugin {
         }
         self.last.as_ref().and_then(|(_, answers)| answers.as_ref())
     }
+}
+
+/// The two sides of `POLICY/FIELD`; a policy's name may hold a slash, a field's does not.
+fn policy_and_field(about: &CStr) -> Option<(&str, Field)> {
+    let (policy, field) = about.to_str().ok()?.rsplit_once('/')?;
+    Some((policy, Field::named(field)?))
 }
 
 /// Does what may fail only by a fault of this program; `None`: it has failed. No panic may reach Falco.

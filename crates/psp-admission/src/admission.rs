@@ -189,13 +189,30 @@ impl Admission {
     /// it would have filled in; in one line of at most [`LONGEST_EVIDENCE`](crate::reason::LONGEST_EVIDENCE)
     /// characters. `None` if the policy minds nothing there.
     pub fn evidence(&self, event: &[u8], policy: &str, field: Field) -> Option<String> {
-        let policy = &self.candidate(policy)?.policy;
-        let event = PodEvent::read(event, self.bundle.object)?;
-        let pod = &event.pod.as_ref()?.pod;
-        let reasons = match judge(policy, pod).verdict {
-            Verdict::Denied => field.refusals(policy, pod),
-            _ => field.corrections(policy, pod),
+        self.evidences(event, &[(policy, field)]).pop().flatten()
+    }
+
+    /// The [`evidence`](Self::evidence) of several fields of policies, in their order. The event is read once.
+    pub fn evidences(&self, event: &[u8], about: &[(&str, Field)]) -> Vec<Option<String>> {
+        let event = PodEvent::read(event, self.bundle.object);
+        let Some(pod) = event.as_ref().and_then(|event| event.pod.as_ref()) else {
+            return vec![None; about.len()];
         };
-        (!reasons.is_empty()).then(|| evidence(&reasons))
+        let mut judged: Option<(&str, Verdict)> = None;
+        let mut one = |(name, field): &(&'_ str, Field)| {
+            let policy = &self.candidate(name)?.policy;
+            // the fields of a policy mostly come one after the other
+            let verdict = match judged {
+                Some((last, verdict)) if last == policy.name => verdict,
+                _ => judge(policy, &pod.pod).verdict,
+            };
+            judged = Some((&policy.name, verdict));
+            let reasons = match verdict {
+                Verdict::Denied => field.refusals(policy, &pod.pod),
+                _ => field.corrections(policy, &pod.pod),
+            };
+            (!reasons.is_empty()).then(|| evidence(&reasons))
+        };
+        about.iter().map(&mut one).collect()
     }
 }
