@@ -26,7 +26,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 drift or findings, 2 anything wrong (nothing was written).";
 
-/// Arguments and options stand where no other heading is over them.
+/// Ends the heading of what stands before, since clap carries a heading on.
 const NO_HEADING: Option<&str> = None;
 
 /// What the program says, and how.

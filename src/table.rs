@@ -99,7 +99,7 @@ impl<const N: usize> Table<'_, N> {
 }
 
 /// Adds lines of at most `width` characters, each indented; a word that is longer has a line of its own.
-fn wrapped<'t>(
+pub(crate) fn wrapped<'t>(
     words: impl IntoIterator<Item = (&'t str, Tone)>,
     indent: usize,
     width: usize,

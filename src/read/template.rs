@@ -1,10 +1,12 @@
 //! Manifests that are templates still: which tool they are for, and the command that renders them.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::messages::read as messages;
 use crate::problem::{Message, printable};
-use crate::yaml::{Data, Mark, Node};
+use crate::yaml::{self, Data, Mark, Node};
 
 /// The tool that a template is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -247,17 +249,36 @@ pub(crate) fn chart(file: &str) -> Option<PathBuf> {
     Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
 }
 
-/// The folder of the kustomization, on the disk, that names `file` beside its patches. A patch has the kind and the name of
+/// The most bytes of a kustomization that are read.
+const LARGEST_KUSTOMIZATION: u64 = 1 << 20;
+
+/// The folder of the kustomization, on the disk, that has `file` among its patches. A patch has the kind and the name of
 /// what it changes, and only some of its fields.
 pub(crate) fn kustomization(file: &Path) -> Option<&Path> {
     const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-    let folder = file.parent()?;
-    let name = file.file_name()?.to_str()?;
-    let names_it = |kustomization: &&str| {
-        std::fs::read_to_string(folder.join(kustomization))
-            .is_ok_and(|text| text.contains("patch") && text.contains(name))
+    let text = |path: PathBuf| {
+        let mut text = String::new();
+        File::open(path).and_then(|file| file.take(LARGEST_KUSTOMIZATION).read_to_string(&mut text)).ok()?;
+        Some(text)
     };
-    NAMES.iter().any(names_it).then_some(folder)
+    let patches_it = |folder: &&Path| {
+        let texts = NAMES.iter().filter_map(|name| text(folder.join(name)));
+        texts.flat_map(|text| patches(&text)).any(|patch| folder.join(patch) == file)
+    };
+    file.ancestors().skip(1).find(patches_it)
+}
+
+/// The files that a kustomization has for patches.
+fn patches(kustomization: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for node in yaml::Documents::new(kustomization).flatten() {
+        for key in ["patches", "patchesStrategicMerge"] {
+            let Some(Data::List(entries)) = node.get(key).map(|list| &list.data) else { continue };
+            let path = |entry: &Node<'_>| entry.text().or_else(|| entry.text_at("path")).map(str::to_owned);
+            files.extend(entries.iter().filter_map(path));
+        }
+    }
+    files
 }
 
 /// `text` as one word of a shell.
@@ -273,6 +294,27 @@ pub(crate) fn word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kustomization_names_its_patches() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(path("prod/patches")).unwrap();
+        let file = path("prod/patches/psp.yaml");
+        for (kustomization, is_patch) in [
+            ("patches: [{path: patches/psp.yaml}]", true),
+            ("patches:\n- target: {kind: PodSecurityPolicy}\n  path: ./patches/psp.yaml", true),
+            ("patchesStrategicMerge:\n- patches/psp.yaml", true),
+            ("resources: [patches/psp.yaml]\npatches: [{path: other.yaml}]", false),
+            ("patches: [{path: psp.yaml}]", false),
+            ("patches: patches/psp.yaml", false),
+            ("patches: [", false),
+        ] {
+            std::fs::write(path("prod/kustomization.yaml"), kustomization).unwrap();
+            let expected = is_patch.then(|| path("prod"));
+            assert_eq!(super::kustomization(&file).map(Path::to_owned), expected, "{kustomization}");
+        }
+    }
 
     #[test]
     fn tells_whose_template_a_text_is() {

@@ -13,7 +13,7 @@ use crate::psp::validity::unusable;
 use crate::read::Inventory;
 use crate::render::{Options, Rendered};
 use crate::restrictions::{Mapped, map};
-use crate::table::table;
+use crate::table::{table, wrapped};
 
 /// Widest cell of a table, in characters.
 const WIDEST: usize = 60;
@@ -75,32 +75,13 @@ pub fn text(
         text.push('\n');
     }
     text.push_str(LEGEND);
-    for line in lines(OTHER_LOGS, width.unwrap_or(100).min(100)) {
-        let _ = writeln!(text, "{line}");
-    }
+    let words = OTHER_LOGS.split(' ').map(|word| (word, Tone::Plain));
+    wrapped(words, 0, width.unwrap_or(100).min(100), paint, &mut text);
     text
 }
 
 fn them(count: usize) -> &'static str {
     if count == 1 { "it" } else { "them" }
-}
-
-/// A sentence in lines of at most `width` characters.
-fn lines(sentence: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in sentence.split_whitespace() {
-        let is_full = |line: &String| !line.is_empty() && line.len() + 1 + word.len() > width;
-        if lines.last().is_some_and(is_full) {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
 }
 
 struct Row {
@@ -179,15 +160,4 @@ pub fn json(
         notes: [OTHER_LOGS],
     };
     serde_json::to_string_pretty(&explained).map(|text| text + "\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sentences_are_wrapped() {
-        assert_eq!(lines("a bc def", 4), ["a bc", "def"]);
-        assert_eq!(lines("abcdef g", 4), ["abcdef", "g"]);
-    }
 }

@@ -326,6 +326,11 @@ fn conversions() -> Vec<Case> {
             .file("kustomize/base/psp.yaml", policy(""))
             .file("kustomize/prod/kustomization.yaml", "resources: [../base]\npatches: [{path: psp.yaml}]\n")
             .file("kustomize/prod/psp.yaml", policy("  hostPID: true\n")),
+        case("no patch, though a kustomization names it", &["convert", "kustomize"])
+            .file("kustomize/base/psp.yaml", policy(""))
+            .file("kustomize/prod/kustomization.yaml", "resources: [psp.yaml]\npatches: [{path: other.yaml}]\n")
+            .file("kustomize/prod/other.yaml", "kind: ConfigMap\n")
+            .file("kustomize/prod/psp.yaml", policy("  hostPID: true\n")),
         case("a repository", &["convert", "repository"])
             .file("repository/psp.yaml", policy(""))
             .file("repository/scc.yaml", "kind: SecurityContextConstraints\n")

@@ -199,7 +199,7 @@ impl Admission {
             return vec![None; about.len()];
         };
         let mut judged: Option<(&str, Verdict)> = None;
-        let mut one = |(name, field): &(&'_ str, Field)| {
+        let one = |&(name, field): &(&str, Field)| {
             let policy = &self.candidate(name)?.policy;
             // the fields of a policy mostly come one after the other
             let verdict = match judged {
@@ -213,6 +213,6 @@ impl Admission {
             };
             (!reasons.is_empty()).then(|| evidence(&reasons))
         };
-        about.iter().map(&mut one).collect()
+        about.iter().map(one).collect()
     }
 }

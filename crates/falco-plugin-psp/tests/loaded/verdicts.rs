@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use psp_admission::bundle::Bundle;
+use psp_admission::{Field, Pod, Verdict, evidence, judge};
 use serde_json::Value;
 
 use crate::library::{Fields, Running};
@@ -21,6 +23,20 @@ fn recorded_as(fields: &Fields) -> (&'static str, BTreeSet<&str>) {
         assert!(!evidence.is_empty() && evidence.chars().count() <= 256, "{fields:?}");
     }
     (verdict, listed.iter().map(|about| group(about.rsplit_once('/').unwrap().1)).collect())
+}
+
+/// Why each field is listed, as admission says of one policy, one pod and one field at a time.
+fn reasons(bundle: &Bundle, event: &Value, fields: &Fields) -> Vec<String> {
+    let pod = Pod::new(&event["responseObject"]);
+    let reason = |about: &String| {
+        let (name, field) = about.rsplit_once('/').unwrap();
+        let (policy, field) = (&bundle.policies[name], Field::named(field).unwrap());
+        evidence(&match judge(policy, &pod).verdict {
+            Verdict::Denied => field.refusals(policy, &pod),
+            _ => field.corrections(policy, &pod),
+        })
+    };
+    fields.violations.iter().chain(&fields.lost_defaults).map(reason).collect()
 }
 
 fn recorded(case: &Value) -> (&str, BTreeSet<&str>) {
@@ -69,6 +85,7 @@ fn every_recorded_pod_under_its_policy() {
             if recorded_as(&fields) != recorded(case) {
                 wrong.push(format!("{id}: {fields:?}, recorded {:?}", recorded(case)));
             }
+            assert_eq!(fields.evidence, reasons(&bundle, event, &fields), "{id}");
             let of_sorted = plugin.fields(sorted(event).to_string().as_bytes());
             if of_sorted != fields {
                 wrong.push(format!("{id}: {fields:?}, with sorted keys {of_sorted:?}"));
@@ -99,6 +116,7 @@ fn every_recorded_decision_of_several_policies() {
             if fields.policy != case["policy"].as_str().unwrap_or_default() {
                 wrong.push(format!("{id}: {fields:?}, recorded policy {}", case["policy"]));
             }
+            assert_eq!(fields.evidence, reasons(&bundle, event, &fields), "{id}");
             let of_sorted = plugin.fields(sorted(event).to_string().as_bytes());
             if of_sorted != fields {
                 wrong.push(format!("{id}: {fields:?}, with sorted keys {of_sorted:?}"));
