@@ -41,13 +41,13 @@ impl Cost {
     }
 }
 
-/// `1234 checks, some 5 MB and 0.1 s to load in Falco`.
+/// `1234 checks, some 5 MB and 0.04 s to load in Falco`.
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (megabytes, seconds) = (self.memory().div_ceil(1_000_000), self.loading().as_secs_f64());
         write!(
             f,
-            "{}, some {megabytes} MB and {seconds:.1} s to load in Falco",
+            "{}, some {megabytes} MB and {seconds:.2} s to load in Falco",
             counted(self.checks, "check")
         )
     }

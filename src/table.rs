@@ -70,45 +70,50 @@ impl<const N: usize> Table<'_, N> {
         let mut text = String::new();
         for row in rows {
             let names: Vec<&str> = row.iter().take(self.names).map(String::as_str).collect();
-            let names = names.join("  ");
-            let names = names.split(' ').map(|word| (word, Tone::Strong));
-            let cells = head.iter().zip(row).enumerate().skip(self.names);
-            let told = cells.filter(|(_, (_, cell))| !matches!(cell.as_str(), "" | "-"));
-            let told: Vec<(String, String, Tone)> = told
-                .map(|(n, (head, cell))| {
-                    (format!("{}:", head.to_lowercase()), cell.clone(), (self.tone)(n, cell))
-                })
-                .collect();
-            let last = told.len().saturating_sub(1);
-            let told: Vec<(String, Tone)> = told
-                .into_iter()
-                .enumerate()
-                .flat_map(|(n, (head, cell, tone))| {
-                    let end = if n < last { ";" } else { "" };
-                    let cell = format!("{cell}{end}");
-                    let words: Vec<_> = cell.split(' ').map(|word| (word.to_owned(), tone)).collect();
-                    std::iter::once((head, Tone::Plain)).chain(words)
-                })
-                .collect();
-            wrapped(names, self.indent, width, paint, &mut text);
-            let told = told.iter().map(|(word, tone)| (word.as_str(), *tone));
+            wrapped(Word::all(&names.join("  "), Tone::Strong), self.indent, width, paint, &mut text);
+            let mut told: Vec<Word> = Vec::new();
+            for (n, (head, cell)) in head.iter().zip(row).enumerate().skip(self.names) {
+                if matches!(cell.as_str(), "" | "-") {
+                    continue;
+                }
+                if let Some(last) = told.last_mut() {
+                    last.end = ";";
+                }
+                told.extend(Word::all(&format!("{}:", head.to_lowercase()), Tone::Plain));
+                told.extend(Word::all(cell, (self.tone)(n, cell)));
+            }
             wrapped(told, self.indent + 4, width, paint, &mut text);
         }
         text
     }
 }
 
+/// A word of a paragraph.
+pub(crate) struct Word {
+    text: String,
+    tone: Tone,
+    /// What follows it without a blank, in no colour.
+    end: &'static str,
+}
+
+impl Word {
+    /// The words of a text.
+    pub(crate) fn all(text: &str, tone: Tone) -> impl Iterator<Item = Self> {
+        text.split(' ').map(move |word| Self { text: word.to_owned(), tone, end: "" })
+    }
+}
+
 /// Adds lines of at most `width` characters, each indented; a word that is longer has a line of its own.
-pub(crate) fn wrapped<'t>(
-    words: impl IntoIterator<Item = (&'t str, Tone)>,
+pub(crate) fn wrapped(
+    words: impl IntoIterator<Item = Word>,
     indent: usize,
     width: usize,
     paint: Paint,
     text: &mut String,
 ) {
     let (mut line, mut length) = (String::new(), 0);
-    for (word, tone) in words {
-        let more = word.chars().count();
+    for Word { text: word, tone, end } in words {
+        let more = word.chars().count() + end.len();
         if length > 0 && indent + length + 1 + more > width {
             let _ = writeln!(text, "{:indent$}{}", "", line.trim_end());
             line.clear();
@@ -118,6 +123,7 @@ pub(crate) fn wrapped<'t>(
             length += 1;
         }
         line.push_str(&paint.text(tone, word));
+        line.push_str(end);
         length += more;
     }
     if !line.is_empty() {
@@ -165,7 +171,9 @@ mod tests {
         let (yellow, bold, end) = ("\u{1b}[33m", "\u{1b}[1m", "\u{1b}[0m");
         let row = format!("  PSP b                           {yellow}1{end}  -\n");
         assert!(table.text(None, Paint::new(true)).ends_with(&row));
-        let paragraph = format!("  {bold}PSP{end} {bold}b{end}\n      alerts: {yellow}1{end}\n");
-        assert!(table.text(Some(24), Paint::new(true)).ends_with(&paragraph));
+        let paragraphs = table.text(Some(24), Paint::new(true));
+        assert!(paragraphs.contains(&format!("      alerts: {yellow}12{end}; by:\n")), "{paragraphs:?}");
+        let last = format!("  {bold}PSP{end} {bold}b{end}\n      alerts: {yellow}1{end}\n");
+        assert!(paragraphs.ends_with(&last), "{paragraphs:?}");
     }
 }

@@ -68,7 +68,10 @@ pub(super) fn make(
             Layer::Runtime => render::runtime_rules(&inventory.policies, &options)?,
         };
         let cost = check(&rendered)?;
-        console.add(format_args!("{}: {cost}", rendered.layer.file_name()));
+        // the estimate is one of rules for audit events
+        if *layer == Layer::Audit {
+            console.add(format_args!("{}: {cost}", rendered.layer.file_name()));
+        }
         if cost.exceeds_chart() {
             let without = if options.access.is_some() { ", --no-rbac" } else { "" };
             let megabytes = cost.memory() / 1_000_000;

@@ -13,7 +13,7 @@ use crate::psp::validity::unusable;
 use crate::read::Inventory;
 use crate::render::{Options, Rendered};
 use crate::restrictions::{Mapped, map};
-use crate::table::{table, wrapped};
+use crate::table::{Word, table, wrapped};
 
 /// Widest cell of a table, in characters.
 const WIDEST: usize = 60;
@@ -75,8 +75,8 @@ pub fn text(
         text.push('\n');
     }
     text.push_str(LEGEND);
-    let words = OTHER_LOGS.split(' ').map(|word| (word, Tone::Plain));
-    wrapped(words, 0, width.unwrap_or(100).min(100), paint, &mut text);
+    let width = width.unwrap_or(100).min(100);
+    wrapped(Word::all(OTHER_LOGS, Tone::Plain), 0, width, paint, &mut text);
     text
 }
 

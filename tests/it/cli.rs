@@ -173,6 +173,13 @@ fn quiet_says_what_is_wrong_and_verbose_what_was_read() {
         assert!(verbose.err.contains(line) && !normal.err.contains(line), "{}", verbose.err);
     }
     assert!(verbose.err.contains(" to load in Falco\n"), "{}", verbose.err);
+    let both = said(&["-v", "-o", "both/"]);
+    assert_eq!(
+        both.err.matches(" to load in Falco\n").count(),
+        1,
+        "the estimate is of audit rules: {}",
+        both.err
+    );
 
     let both = run_in(folder.path(), &["convert", ".", "-q", "-v"], "").failed();
     assert!(both.contains("cannot be used with"), "{both}");
