@@ -249,7 +249,7 @@ fn numbers_outside(ranges: &[Range], max: i64, digit: &str, budget: usize) -> Ve
 }
 
 /// The numbers from 0 to `max` that lie in no range, as ascending inclusive ends.
-fn gaps(ranges: &[Range], max: i64) -> Vec<(i64, i64)> {
+pub(crate) fn gaps(ranges: &[Range], max: i64) -> Vec<(i64, i64)> {
     let mut sorted: Vec<Range> = ranges.iter().copied().filter(|r| r.min <= r.max).collect();
     sorted.sort();
     let mut gaps = Vec::new();

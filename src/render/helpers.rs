@@ -11,13 +11,13 @@ use psp_admission::Field;
 use psp_admission::policy::Range;
 use serde_json::Value;
 
-use super::mounts;
 use super::quote::{quote, yaml};
+use super::{examples, mounts};
 use crate::pattern;
 
 /// Registers all helpers.
 pub(super) fn register(registry: &mut Handlebars<'_>) {
-    let helpers: [(&str, Text); 20] = [
+    let helpers: [(&str, Text); 24] = [
         ("pod", pod),
         ("ids_outside", ids_outside),
         ("ports_outside", ports_outside),
@@ -33,6 +33,10 @@ pub(super) fn register(registry: &mut Handlebars<'_>) {
         ("other_than", other_than),
         ("quote", |args, _| fitting(args.text(0)?)),
         ("items", items),
+        ("inside", inside),
+        ("outside", outside_example),
+        ("json", |args, _| Ok(examples::escaped(&args.get(0)?.to_string()))),
+        ("escaped", |args, _| Ok(examples::escaped(args.text(0)?))),
         ("path", path),
         ("regex", |args, _| Ok(pattern::literal(args.text(0)?))),
         ("pod_out", |args, data| Ok(format!("%{}", pod(args, data)?))),
@@ -329,6 +333,28 @@ fn path(args: &Args<'_>, _: &Value) -> Result<String, String> {
 /// `{{items list}}`: the list's strings, quoted, for `in (…)` and `items: […]`.
 fn items(args: &Args<'_>, _: &Value) -> Result<String, String> {
     Ok(args.texts(0)?.iter().map(|item| quote(item)).collect::<Vec<_>>().join(", "))
+}
+
+/// `{{inside list}}`: for a comment, a value that the list of ranges or literals allows.
+fn inside(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    Ok(match args.ranges(0) {
+        Ok(ranges) => examples::number_inside(&ranges).map(|number| number.to_string()).unwrap_or_default(),
+        Err(_) => examples::text_inside(&args.texts(0)?),
+    })
+}
+
+/// `{{outside list example…}}`: for a comment, the first of the examples that the list of ranges or literals does not
+/// allow, or another such value.
+fn outside_example(args: &Args<'_>, _: &Value) -> Result<String, String> {
+    let examples = args.0.get(1..).unwrap_or_default();
+    let numbers: Vec<i64> = examples.iter().filter_map(|example| example.as_i64()).collect();
+    if numbers.is_empty() {
+        let words: Vec<&str> = examples.iter().filter_map(|example| example.as_str()).collect();
+        return Ok(examples::text_outside(&args.texts(0)?, &words));
+    }
+    Ok(examples::number_outside(&args.ranges(0)?, &numbers)
+        .map(|number| number.to_string())
+        .unwrap_or_default())
 }
 
 /// `text` with a capital and a full stop; a field's name keeps its spelling.

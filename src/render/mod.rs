@@ -18,6 +18,7 @@
 
 mod audit;
 mod decision;
+mod examples;
 mod grants;
 mod header;
 mod helpers;

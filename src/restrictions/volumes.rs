@@ -112,6 +112,9 @@ impl Restriction for Volumes {
             .filter(|s| !(lists(volume_type(s)) || tokens_only && *s == "projected"))
             .collect();
         let allowed = listed(types);
+        let allowed_source = SOURCES.into_iter().find(|s| !refused.contains(s) && *s != "projected");
+        let refused_source =
+            refused.iter().find(|source| **source == "hostPath").or(refused.first()).copied();
         // where claims are allowed, a pod may mount a persistent volume of any type
         let claims = lists("persistentVolumeClaim") || lists("ephemeral");
         let folders: Vec<&str> = FOLDERS
@@ -140,6 +143,8 @@ impl Restriction for Volumes {
             .refuses(!lists("*"), format!("volume type other than {allowed}"))
             .runtime(runtime)
             .with("tokens_only", tokens_only)
+            .with("allowed", allowed_source)
+            .with("refused", refused_source)
             .with("sources", refused)
     }
 
