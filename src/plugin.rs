@@ -23,13 +23,15 @@ const fn field(name: &'static str, list: bool, argument: Option<Argument>) -> Fi
 }
 
 /// Its fields.
-pub const FIELDS: [FieldInfo; 7] = [
+pub const FIELDS: [FieldInfo; 9] = [
     field("psp.verdict", false, None),
     field("psp.violations", true, None),
     field("psp.lost_defaults", true, None),
     field("psp.evidence", false, Some(Argument { required: true, index: false, key: true })),
     field("psp.policy", false, None),
     field("psp.usable", true, None),
+    field("psp.service_account", false, None),
+    field("psp.owner", false, None),
     field("psp.bundle", false, None),
 ];
 
@@ -62,6 +64,8 @@ impl EventReader for Loaded {
             lost_defaults: listed(&outcome.lost_defaults),
             policy: outcome.admitted.map(|policy| policy.name.clone()),
             usable: outcome.usable.map(|usable| usable.iter().map(|policy| policy.name.clone()).collect()),
+            service_account: outcome.service_account,
+            owner: outcome.owner,
         });
         Box::new(OfEvent { admission: Arc::clone(&self.0), said })
     }
@@ -87,6 +91,8 @@ struct Said {
     lost_defaults: Vec<String>,
     policy: Option<String>,
     usable: Option<Vec<String>>,
+    service_account: Option<String>,
+    owner: Option<String>,
 }
 
 impl FieldValues for OfEvent {
@@ -103,6 +109,8 @@ impl FieldValues for OfEvent {
             }
             "psp.policy" => said.policy.clone().map(FieldValue::Text),
             "psp.usable" => said.usable.as_deref().and_then(list),
+            "psp.service_account" => said.service_account.clone().map(FieldValue::Text),
+            "psp.owner" => said.owner.clone().map(FieldValue::Text),
             "psp.bundle" => Some(FieldValue::Text(self.admission.digest().to_owned())),
             _ => None,
         }

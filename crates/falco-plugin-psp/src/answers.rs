@@ -14,6 +14,8 @@ pub(crate) struct Answers {
     pub(crate) lost_defaults: Option<Vec<CString>>,
     pub(crate) policy: Option<CString>,
     pub(crate) usable: Option<Vec<CString>>,
+    pub(crate) service_account: Option<CString>,
+    pub(crate) owner: Option<CString>,
     pub(crate) bundle: CString,
     /// The evidence that was asked for, by `POLICY/FIELD`.
     pub(crate) evidence: HashMap<CString, Option<CString>>,
@@ -36,6 +38,8 @@ impl Answers {
             lost_defaults: listed(&outcome.lost_defaults),
             policy: outcome.admitted.map(|policy| c_string(policy.name.as_str())),
             usable: outcome.usable.as_ref().map(names),
+            service_account: outcome.service_account.as_deref().map(c_string),
+            owner: outcome.owner.as_deref().map(c_string),
             bundle: c_string(digest),
             evidence: HashMap::new(),
         }
@@ -49,6 +53,8 @@ impl Answers {
             lost_defaults: None,
             policy: None,
             usable: None,
+            service_account: None,
+            owner: None,
             bundle: c_string(digest),
             evidence: HashMap::new(),
         }

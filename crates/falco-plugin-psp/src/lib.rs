@@ -114,6 +114,12 @@ impl ExtractPlugin for PspPlugin {
         field("psp.usable", &Self::usable)
             .with_display("Usable policies")
             .with_description("The policies that the pod's service account or its requester may use, where RBAC is known"),
+        field("psp.service_account", &Self::service_account)
+            .with_display("Service account")
+            .with_description("The pod's service account; default where the pod names none"),
+        field("psp.owner", &Self::owner)
+            .with_display("Owner")
+            .with_description("KIND/NAME of what owns the pod, such as a ReplicaSet"),
         field("psp.bundle", &Self::bundle)
             .with_display("Bundle")
             .with_description("The digest of the bundle of policies that is in force"),
@@ -140,6 +146,14 @@ impl PspPlugin {
 
     fn usable(&mut self, request: Request<'_, '_, '_, '_>) -> Result<Option<Vec<CString>>, Error> {
         Ok(self.answers(&request).and_then(|answers| answers.usable.clone()))
+    }
+
+    fn service_account(&mut self, request: Request<'_, '_, '_, '_>) -> Result<Option<CString>, Error> {
+        Ok(self.answers(&request).and_then(|answers| answers.service_account.clone()))
+    }
+
+    fn owner(&mut self, request: Request<'_, '_, '_, '_>) -> Result<Option<CString>, Error> {
+        Ok(self.answers(&request).and_then(|answers| answers.owner.clone()))
     }
 
     fn bundle(&mut self, request: Request<'_, '_, '_, '_>) -> Result<Option<CString>, Error> {

@@ -46,6 +46,10 @@ pub struct Outcome<'a> {
     pub admitted: Option<&'a Policy>,
     /// The policies that may certainly be used; `None`: nobody knows, since the bundle has no RBAC.
     pub usable: Option<Vec<&'a Policy>>,
+    /// The pod's service account; none where the event does not hold the pod.
+    pub service_account: Option<String>,
+    /// `KIND/NAME` of what owns the pod, such as a ReplicaSet.
+    pub owner: Option<String>,
 }
 
 /// A verdict of several policies together.
@@ -121,6 +125,8 @@ impl Admission {
                 lost_defaults: Vec::new(),
                 admitted: None,
                 usable: None,
+                service_account: None,
+                owner: None,
             };
         };
         let may = self.index.as_ref().map(|index| {
@@ -161,7 +167,15 @@ impl Admission {
         } else {
             Overall::Allowed
         };
-        Outcome { verdict, violations, lost_defaults, admitted: admitted.or(alone), usable }
+        Outcome {
+            verdict,
+            violations,
+            lost_defaults,
+            admitted: admitted.or(alone),
+            usable,
+            service_account: Some(stored.service_account.clone().into_owned()),
+            owner: stored.owner.as_ref().map(|(kind, name)| format!("{kind}/{name}")),
+        }
     }
 
     /// Those of the policies that are asked about a pod.

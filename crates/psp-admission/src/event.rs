@@ -278,7 +278,13 @@ mod tests {
             (&*found.user, &*found.namespace, found.groups.as_slice()),
             ("jane", "a", &["dev".into()][..])
         );
-        assert_eq!(found.pod.unwrap().service_account, "sa");
+        let pod = found.pod.unwrap();
+        assert_eq!((&*pod.service_account, pod.owner), ("sa", None));
+
+        let owners = r#"{"kind":"Pod","metadata":{"ownerReferences":[{"kind":"ReplicaSet","name":"web-5d","uid":"1"},{}]},"spec":{}}"#;
+        let text = text.replace(POD, owners);
+        let owner = read(&text).unwrap().pod.unwrap().owner;
+        assert_eq!(owner, Some(("ReplicaSet".into(), "web-5d".into())));
 
         let text = event("create", PODS, "201", r#","impersonatedUser":{"username":"joe"}"#);
         let found = read(&text).unwrap();

@@ -219,6 +219,8 @@ pub struct StoredPod<'a> {
     pub namespace: Text<'a>,
     /// `spec.serviceAccountName`, `default` when unset.
     pub service_account: Text<'a>,
+    /// Kind and name of the first of `metadata.ownerReferences`, such as a ReplicaSet; no verdict depends on it.
+    pub owner: Option<(Text<'a>, Text<'a>)>,
     /// Does every policy change the pod ([`changes_under_all`])?
     pub(crate) changes_under_all: bool,
 }
@@ -238,12 +240,15 @@ impl<'de> Lenient<'de> for EventObject<'de> {
         let Some(spec) = &mut pod.spec else { return Ok(Self { pod: None, is_status }) };
         let service_account = spec.service_account.take().filter(|name| !name.is_empty());
         let namespace = pod.metadata.as_mut().and_then(|metadata| metadata.namespace.take());
+        let owners = pod.metadata.as_mut().map(|metadata| std::mem::take(&mut metadata.owners));
+        let owner = owners.and_then(|owners| owners.into_iter().next().flatten());
         let annotation = pod.metadata.as_ref().and_then(|metadata| metadata.annotations.seccomp.as_ref());
         let profile = spec.security.as_ref().and_then(|security| security.seccomp.as_ref());
         let changes_under_all = profile.is_some() && annotation.is_none();
         let pod = StoredPod {
             namespace: namespace.unwrap_or_default(),
             service_account: service_account.unwrap_or("default".into()),
+            owner: owner.and_then(|owner| Some((owner.kind?, owner.name?))),
             changes_under_all,
             pod: Pod::from(pod),
         };
@@ -288,6 +293,11 @@ object! {
     struct MetadataObject<'a> {
         namespace: Option<Text<'a>> = "namespace",
         annotations: Annotations<'a> = "annotations",
+        owners: Vec<Option<OwnerObject<'a>>> = "ownerReferences",
+    }
+    struct OwnerObject<'a> {
+        kind: Option<Text<'a>> = "kind",
+        name: Option<Text<'a>> = "name",
     }
     struct SpecObject<'a> {
         host_network: Option<bool> = "hostNetwork",

@@ -160,6 +160,8 @@ pub struct Fields {
     pub policy: String,
     pub usable: Option<Vec<String>>,
     pub bundle: String,
+    pub service_account: String,
+    pub owner: String,
     /// Of each violation and lost default.
     pub evidence: Vec<String>,
 }
@@ -196,6 +198,8 @@ impl Running {
             lost_defaults: field("psp.lost_defaults"),
             policy: field("psp.policy").concat(),
             bundle: field("psp.bundle").concat(),
+            service_account: field("psp.service_account").concat(),
+            owner: field("psp.owner").concat(),
             ..Fields::default()
         };
         let usable = field("psp.usable");

@@ -64,6 +64,18 @@ fn makes_a_pod(event: &Value) -> bool {
     text("/objectRef/resource") == "pods" && succeeded && made && !text("/requestURI").contains("dryRun=All")
 }
 
+/// Service account and owner of the pod that was stored.
+fn whose(event: &Value) -> (String, String) {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    if event.pointer("/responseObject/spec").is_none() {
+        return Default::default();
+    }
+    let account = text("/responseObject/spec/serviceAccountName").unwrap_or("default");
+    let part = |key: &str| text(&format!("/responseObject/metadata/ownerReferences/0/{key}"));
+    let owner = part("kind").zip(part("name")).map(|(kind, name)| format!("{kind}/{name}"));
+    (account.to_owned(), owner.unwrap_or_default())
+}
+
 #[test]
 fn every_recorded_pod_under_its_policy() {
     let folder = tempfile::tempdir().unwrap();
@@ -86,6 +98,7 @@ fn every_recorded_pod_under_its_policy() {
                 wrong.push(format!("{id}: {fields:?}, recorded {:?}", recorded(case)));
             }
             assert_eq!(fields.evidence, reasons(&bundle, event, &fields), "{id}");
+            assert_eq!((fields.service_account.clone(), fields.owner.clone()), whose(event), "{id}");
             let of_sorted = plugin.fields(sorted(event).to_string().as_bytes());
             if of_sorted != fields {
                 wrong.push(format!("{id}: {fields:?}, with sorted keys {of_sorted:?}"));
@@ -95,6 +108,17 @@ fn every_recorded_pod_under_its_policy() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(judged, 2376);
+}
+
+#[test]
+fn a_pod_of_a_controller_has_an_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = values("single/policies.jsonl.gz").swap_remove(0);
+    let bundle = bundle(&inventory(&record["policy"].to_string()));
+    let mut plugin = Running::with_bundle(&write(&bundle, folder.path()));
+    let mut event = events("single/audit.jsonl.gz").into_values().next().unwrap();
+    event["responseObject"]["metadata"]["ownerReferences"] = serde_json::json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d", "controller": true}]);
+    assert_eq!(plugin.fields(event.to_string().as_bytes()).owner, "ReplicaSet/web-5d");
 }
 
 #[test]
@@ -117,6 +141,7 @@ fn every_recorded_decision_of_several_policies() {
                 wrong.push(format!("{id}: {fields:?}, recorded policy {}", case["policy"]));
             }
             assert_eq!(fields.evidence, reasons(&bundle, event, &fields), "{id}");
+            assert_eq!((fields.service_account.clone(), fields.owner.clone()), whose(event), "{id}");
             let of_sorted = plugin.fields(sorted(event).to_string().as_bytes());
             if of_sorted != fields {
                 wrong.push(format!("{id}: {fields:?}, with sorted keys {of_sorted:?}"));
