@@ -53,18 +53,24 @@ impl Bundle {
 
     /// `sha256:` and 64 hexadecimal digits.
     pub fn digest(&self) -> String {
-        let hash = Sha256::digest(self.text(None));
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hash = Sha256::new();
+        self.write(&mut hash, None);
+        let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("sha256:{hex}")
     }
 
     fn text(&self, digest: Option<&str>) -> String {
         let mut text = Vec::new();
-        let mut serializer = serde_json::Serializer::with_formatter(&mut text, Lines::default());
-        // what is made of texts, numbers and lists, JSON can always hold, and memory takes it
-        let _ = Written { bundle: self, digest }.serialize(&mut serializer);
-        text.push(b'\n');
+        self.write(&mut text, digest);
         String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Writes the text, to where writing does not fail.
+    fn write(&self, mut to: impl io::Write, digest: Option<&str>) {
+        let mut serializer = serde_json::Serializer::with_formatter(&mut to, Lines::default());
+        // what is made of texts, numbers and lists, JSON can always hold, and memory and a hash take it
+        let _ = Written { bundle: self, digest }.serialize(&mut serializer);
+        let _ = to.write_all(b"\n");
     }
 
     /// Reads a bundle.
