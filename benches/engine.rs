@@ -2,7 +2,9 @@
 //! for the audit log. Run with
 //! `PSP2FALCO_FALCO=/path/to/falco cargo bench --bench engine`; `PSP2FALCO_FALCO_PLUGINS=/folder` says where
 //! `libk8saudit.so` and `libjson.so` lie, if not where Falco looks by itself, and
-//! `PSP2FALCO_FALCO_RULES=/path/to/k8s_audit_rules.yaml` where Falco's rules do.
+//! `PSP2FALCO_FALCO_RULES=/path/to/k8s_audit_rules.yaml` where Falco's rules do. With
+//! `PSP2FALCO_LIBPSP=/path/to/libpsp.so` (`cargo build --release -p falco-plugin-psp`) the rules of the plugin psp are
+//! measured too, beside as many rules that never match: less than those no rules of that number can cost.
 //!
 //! Each figure is the least of several rounds in which all rules took their turn: what else the machine does only adds.
 #![allow(
@@ -46,28 +48,45 @@ const NEVER: &str = "- rule: Never
 /// The policies of the clusters that are measured.
 const CLUSTERS: [usize; 4] = [3, 10, 20, 50];
 
-/// Falco's configuration: the two plugins, a log to read, and alerts on standard output. By default the plugins hand over
+/// A check that costs Falco next to nothing: no plugin is asked, and all rules share its answer.
+const CHEAPEST: &str = "evt.num=0";
+
+/// Falco's configuration: its plugins, psp among them if rules have a bundle, a log to read, and alerts on standard output. By default the plugins hand over
 /// each value to a thread that waits for the next; on the file of a replay that takes milliseconds.
-fn config(log: &Path) -> String {
+fn config(log: &Path, bundle: Option<&Path>) -> String {
     let folder = std::env::var("PSP2FALCO_FALCO_PLUGINS").map(|f| f + "/").unwrap_or_default();
     let plugin = |name: &str, log: &str| {
         let library = Value::from(format!("{folder}lib{name}.so"));
         format!("{{name: {name}, library_path: {library}, init_config: {{useAsync: false}}{log}}}")
     };
     let log = format!(", open_params: {}", Value::from(log.to_str().unwrap()));
+    let mut loaded = "k8saudit, json".to_owned();
+    let mut plugins = vec![plugin("k8saudit", &log), plugin("json", "")];
+    if let Some(bundle) = bundle {
+        let library = Value::from(std::env::var("PSP2FALCO_LIBPSP").unwrap());
+        let bundle = Value::from(bundle.to_str().unwrap());
+        plugins.push(format!("{{name: psp, library_path: {library}, init_config: {{policies: {bundle}}}}}"));
+        loaded += ", psp";
+    }
+    let plugins = plugins.join(", ");
     format!(
-        "rules_files: []\nconfig_files: []\nengine: {{kind: nodriver}}\nload_plugins: [k8saudit, json]\n\
-         plugins: [{}, {}]\npriority: debug\nrule_matching: all\njson_output: true\n\
-         stdout_output: {{enabled: true}}\nsyslog_output: {{enabled: false}}\nwebserver: {{enabled: false}}\n",
-        plugin("k8saudit", &log),
-        plugin("json", "")
+        "rules_files: []\nconfig_files: []\nengine: {{kind: nodriver}}\nload_plugins: [{loaded}]\n\
+         plugins: [{plugins}]\npriority: debug\nrule_matching: all\njson_output: true\n\
+         stdout_output: {{enabled: true}}\nsyslog_output: {{enabled: false}}\nwebserver: {{enabled: false}}\n"
     )
+}
+
+/// What Falco loads.
+struct Rules {
+    text: String,
+    /// What the plugin psp judges by, if it is to be loaded.
+    bundle: Option<String>,
 }
 
 /// Rules and what they cost so far: the time of a single event, and of each log.
 struct Subject {
     name: String,
-    rules: String,
+    rules: Rules,
     /// What `convert` takes them to cost.
     estimate: Option<Cost>,
     loading: Duration,
@@ -80,7 +99,7 @@ impl Subject {
     fn new(name: &str, rules: String, logs: usize) -> Self {
         Self {
             name: name.to_owned(),
-            rules,
+            rules: Rules { text: rules, bundle: None },
             estimate: None,
             loading: Duration::MAX,
             memory: usize::MAX,
@@ -99,6 +118,40 @@ impl Subject {
         Self { estimate, ..Self::new(name, rendered.text, logs) }
     }
 
+    /// Rules that ask the plugin psp; as many of the same text that never match; and as many that are nothing but a name.
+    fn judged(name: &str, policies: &str, logs: usize) -> [Self; 3] {
+        let inventory = read_text("policies.yaml", policies, &Options::default()).unwrap();
+        let options = render::Options {
+            access: rbac::access(&inventory, None),
+            plugin: true,
+            ..render::Options::default()
+        };
+        let rendered = audit_rules(&inventory.policies, &options).unwrap();
+        let bundle = rendered.bundle.map(|bundle| bundle.text);
+        let mut count = 0;
+        let mut idle = String::new();
+        for line in rendered.text.lines() {
+            count += usize::from(line.starts_with("- rule: "));
+            let asks = line.starts_with("  condition: psp.");
+            let line = if asks { format!("  condition: {CHEAPEST}") } else { line.to_owned() };
+            idle += &(line + "\n");
+        }
+        let bare: String = (0..count)
+            .map(|number| {
+                NEVER.replace("Never", &format!("Never {number}")).replace("ka.verb=never", CHEAPEST)
+            })
+            .collect();
+        let with = |name: String, text| Self {
+            rules: Rules { text, bundle: bundle.clone() },
+            ..Self::new(&name, String::new(), logs)
+        };
+        [
+            with(format!("{name}, plugin"), rendered.text),
+            with(format!("the same {count} rules, none of which matches"), idle),
+            Self::new(&format!("{count} rules of a name and the cheapest check"), bare, logs),
+        ]
+    }
+
     /// Takes its turn.
     fn run(&mut self, falco: &OsStr, folder: &Path, single: &str, logs: &[String]) {
         let (time, memory, _) = replay(falco, folder, &self.rules, single);
@@ -114,11 +167,15 @@ impl Subject {
 }
 
 /// What it costs Falco to load rules and replay a log, and how many alerts come of it.
-fn replay(falco: &OsStr, folder: &Path, rules: &str, log: &str) -> (Duration, usize, usize) {
+fn replay(falco: &OsStr, folder: &Path, rules: &Rules, log: &str) -> (Duration, usize, usize) {
     let path = |name: &str| folder.join(name);
-    fs::write(path("rules.yaml"), rules).unwrap();
+    fs::write(path("rules.yaml"), &rules.text).unwrap();
     fs::write(path("audit.log"), log).unwrap();
-    fs::write(path("falco.yaml"), config(&path("audit.log"))).unwrap();
+    let bundle = rules.bundle.as_ref().map(|text| {
+        fs::write(path("bundle.json"), text).unwrap();
+        path("bundle.json")
+    });
+    fs::write(path("falco.yaml"), config(&path("audit.log"), bundle.as_deref())).unwrap();
     let mut command = Command::new(falco);
     command.arg("-c").arg(path("falco.yaml")).args(["--enable-source", "k8s_audit", "-r"]);
     command.arg(path("rules.yaml"));
@@ -159,6 +216,14 @@ fn measure(falco: &OsString) {
     for policies in CLUSTERS {
         let name = format!("{policies} policies with RBAC");
         subjects.push(Subject::of(&name, &cluster::objects(policies), logs.len()));
+    }
+    match std::env::var_os("PSP2FALCO_LIBPSP") {
+        Some(_) => {
+            let [plugin, ..] = Subject::judged("`restricted` alone", restricted, logs.len());
+            subjects.push(plugin);
+            subjects.extend(Subject::judged("50 policies with RBAC", &cluster::objects(50), logs.len()));
+        }
+        None => eprintln!("LEFT OUT: the plugin psp; name its library with PSP2FALCO_LIBPSP"),
     }
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..rounds {
