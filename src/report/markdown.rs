@@ -110,7 +110,10 @@ fn would_alert(text: &mut String, report: &Report) {
                 text,
                 "| {} | {} | {} | {} | {} | {} |",
                 code(&workload.title()),
-                workload.pods,
+                match workload.pods {
+                    0 => "template".to_owned(),
+                    pods => pods.to_string(),
+                },
                 code(alert.policy.as_deref().unwrap_or_default()),
                 code(alert.field.as_deref().unwrap_or_default()),
                 alert.kind.name(),
