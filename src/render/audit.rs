@@ -68,8 +68,11 @@ pub(super) fn stock_rules(policies: &[Located], options: &Options) -> Result<Ren
     let shared = shared.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     file.add_shared(&file.templates.items(Source::Shared("shared", shared))?);
 
-    let mut decision =
-        options.access.as_ref().map(|access| Decision::new(access, options.object)).transpose()?;
+    let mut decision = options
+        .access
+        .as_ref()
+        .map(|access| Decision::new(access, options.object, options.templates.is_none()))
+        .transpose()?;
     let mut restrictions = Vec::with_capacity(policies.len());
     for located in policies {
         let policy = &located.policy;

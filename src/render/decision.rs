@@ -3,7 +3,7 @@
 //! Falco copies each macro into each rule that names it, and judges each copy anew. So a rule asks no policy that makes
 //! no difference to it:
 //! - one that no request can hold together with the rule's own, as those of two applications in two namespaces;
-//! - one that refuses the pod for the same reason as the rule;
+//! - one that refuses what the rule's own policy refuses in a field, and as much or more besides;
 //! - of two that the same requesters may use, the one that refuses what the other refuses, and more.
 //!
 //! Administrators may use every policy. For them, policies answer that nobody else holds together.
@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use psp_admission::access::{Access, Grants, Holders};
+use psp_admission::{Field, Policy, refuses_all_of};
 use serde_json::{Map, Value, json};
 
 use super::grants::{EVERY, Usable, usable};
@@ -35,6 +36,8 @@ pub(super) struct Decision<'a> {
     /// Numbers of what rules ask of the pod.
     tests: HashMap<Test, usize>,
     left_out: BTreeSet<Arc<str>>,
+    /// All templates are the built-in ones, so that a policy's rules refuse what the policy does.
+    built_in: bool,
 }
 
 /// What rules ask of the pod, apart from the policies that ask it.
@@ -48,6 +51,7 @@ enum Test {
 
 /// A policy that takes part.
 struct Member<'a> {
+    policy: &'a Policy,
     id: String,
     place: Place,
     /// Who may use it: the macro, with what that stands on.
@@ -59,22 +63,25 @@ struct Member<'a> {
     rules: Option<PolicyRules>,
     /// What it refuses: conditions, by the numbers of their tests.
     refused: BTreeMap<usize, String>,
+    /// The fields of these tests.
+    fields: BTreeMap<usize, Field>,
     /// What it corrects, likewise.
     corrected: BTreeMap<usize, String>,
 }
 
 impl<'a> Decision<'a> {
-    pub(super) fn new(access: &'a Access, object: AuditObject) -> Result<Self> {
+    /// `built_in`: no template is replaced.
+    pub(super) fn new(access: &'a Access, object: AuditObject, built_in: bool) -> Result<Self> {
         let Usable { items, left_out, .. } = usable(EVERY, access.every(), None, object.root())?;
         let (members, tests) = (Vec::new(), HashMap::new());
-        Ok(Self { access, object, every: Some(items), members, tests, left_out })
+        Ok(Self { access, object, every: Some(items), members, tests, left_out, built_in })
     }
 
     /// Takes in a policy with its rules, if it has any.
     ///
     /// # Errors
     /// A condition that Falco would not read.
-    pub(super) fn add(&mut self, located: &Located, rules: Option<PolicyRules>) -> Result<()> {
+    pub(super) fn add(&mut self, located: &'a Located, rules: Option<PolicyRules>) -> Result<()> {
         let policy = &located.policy.name;
         let id = macro_name(policy);
         let nobody = Grants::default();
@@ -82,7 +89,7 @@ impl<'a> Decision<'a> {
         let own = usable(&format!("{id}__usable"), grants, Some(EVERY), self.object.root())?;
         self.left_out.extend(own.left_out);
         let every = self.every.take_if(|_| !own.by_all);
-        let (mut refused, mut corrected) = (BTreeMap::new(), BTreeMap::new());
+        let (mut refused, mut corrected, mut fields) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         if let Some(rules) = &rules {
             for field in &rules.fields {
                 for (asked, corrects, tests) in
@@ -92,11 +99,15 @@ impl<'a> Decision<'a> {
                         let next = self.tests.len();
                         let number = *self.tests.entry(test(field, condition, corrects)).or_insert(next);
                         tests.insert(number, condition.with(&rules.names));
+                        if !corrects {
+                            fields.insert(number, field.field);
+                        }
                     }
                 }
             }
         }
         self.members.push(Member {
+            policy: &located.policy,
             id,
             place: located.place.clone(),
             usable: every.into_iter().flatten().chain(own.items).collect(),
@@ -105,6 +116,7 @@ impl<'a> Decision<'a> {
             holders: self.access.of(policy).map(Grants::holders).unwrap_or_default(),
             rules,
             refused,
+            fields,
             corrected,
         });
         Ok(())
@@ -144,7 +156,8 @@ impl<'a> Decision<'a> {
     /// fields' rules.
     fn admitted(&self, index: usize, macros: &mut Macros) -> BTreeMap<usize, String> {
         let mut names = BTreeMap::new();
-        let Some(rules) = self.members.get(index).and_then(|member| member.rules.as_ref()) else {
+        let own = self.members.get(index);
+        let Some((own, rules)) = own.and_then(|own| Some((own, own.rules.as_ref()?))) else {
             return names;
         };
         for field in &rules.fields {
@@ -154,6 +167,7 @@ impl<'a> Decision<'a> {
             let found = self.tests.get(&test(field, condition, false));
             let open = |_: usize, member: &Member<'_>| {
                 let refuses = found.is_some_and(|number| member.refused.contains_key(number));
+                let refuses = refuses || self.refuses_all_of(member, own, field.field);
                 (!refuses).then(|| member.refused.clone())
             };
             let others = self.others(index, open);
@@ -177,6 +191,10 @@ impl<'a> Decision<'a> {
         // what the policy itself refuses is not so here
         let else_refused = |other: &Member<'_>| -> Tests {
             let tests = other.refused.iter().filter(|(number, _)| !own.refused.contains_key(number));
+            let tests = tests.filter(|(number, _)| {
+                let field = other.fields.get(number);
+                !field.is_some_and(|field| self.refuses_all_of(own, other, *field))
+            });
             tests.map(|(number, condition)| (*number, condition.clone())).collect()
         };
         let before = self.others(index, |at, other| (at < index).then(|| else_refused(other)));
@@ -207,6 +225,11 @@ impl<'a> Decision<'a> {
                 "A policy that corrects a pod has its way where none before it admits the pod, and none after it as it is.",
             ),
         );
+    }
+
+    /// Do the rules of a policy refuse each pod that another one's refuse because of `field`?
+    fn refuses_all_of(&self, member: &Member<'_>, other: &Member<'_>, field: Field) -> bool {
+        self.built_in && refuses_all_of(member.policy, other.policy, field)
     }
 
     /// A condition: of some policies beside this one, the requester may use one, and nothing of what that one is asked is

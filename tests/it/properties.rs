@@ -12,10 +12,10 @@
 
 use crate::common::random::{Random, seed};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use falco_rules::{self as falco, Event};
-use psp_admission::{Field, Fields, Pod, Policy, Verdict, judge, union};
+use psp_admission::{Field, Fields, Pod, Policy, Verdict, judge, refuses_all_of, union};
 use psp2falco::psp::validity::unusable;
 use psp2falco::render::{Options, audit_rules, runtime_rules};
 use serde_json::{Map, Value, json};
@@ -518,6 +518,36 @@ fn a_union_refuses_only_what_each_of_its_policies_refuses() {
         }
     }
     assert!(kept > 1000 && lifted > kept, "{kept} fields refused together, {lifted} by single policies");
+}
+
+#[test]
+fn a_policy_refuses_all_that_it_is_said_to() {
+    let seed = seed();
+    println!("PSP2FALCO_SEED={seed}");
+    let mut random = Random(seed);
+    let mut held: BTreeMap<Field, usize> = BTreeMap::new();
+    for _ in 0..600 {
+        let [one, another] = [(); 2].map(|()| crate::common::policy(&policy(&mut random)).policy);
+        if unusable(&one).is_some() || unusable(&another).is_some() {
+            continue;
+        }
+        for _ in 0..30 {
+            let pod = pod(&mut random);
+            let judged = [&one, &another].map(|policy| judge(policy, &Pod::new(&pod)));
+            for (policy, own, other, its) in [(&one, 0, &another, 1), (&another, 1, &one, 0)] {
+                if judged[its].verdict != Verdict::Denied {
+                    continue;
+                }
+                for field in judged[its].fields.iter().filter(|field| refuses_all_of(policy, other, *field)) {
+                    let denied = judged[own].verdict == Verdict::Denied;
+                    assert!(denied, "PSP2FALCO_SEED={seed} {field}\n{policy:#?}\n{other:#?}\n{pod:#}");
+                    *held.entry(field).or_default() += 1;
+                }
+            }
+        }
+    }
+    println!("{held:?}");
+    assert_eq!(held.len(), 15, "{held:?}");
 }
 
 #[test]

@@ -8,6 +8,31 @@ pub fn alerts_beyond(policy: &Policy, other: &Policy) -> Fields {
     Field::ALL.into_iter().filter(|field| field.asks_more(policy, other)).collect()
 }
 
+/// Does `policy` certainly refuse each pod that `other` refuses because of `field`, because of that field or another?
+///
+/// Known only of fields where what is unset is never refused: there a policy refuses what it does not admit as it is.
+pub fn refuses_all_of(policy: &Policy, other: &Policy, field: Field) -> bool {
+    let unset_is_admitted = matches!(
+        field,
+        Field::Privileged
+            | Field::AllowedCapabilities
+            | Field::Volumes
+            | Field::HostNetwork
+            | Field::HostPorts
+            | Field::HostPid
+            | Field::HostIpc
+            | Field::RunAsGroup
+            | Field::SupplementalGroups
+            | Field::FsGroup
+            | Field::AllowedHostPaths
+            | Field::AllowedFlexVolumes
+            | Field::AllowedCsiDrivers
+            | Field::AllowedUnsafeSysctls
+            | Field::ForbiddenSysctls
+    );
+    unset_is_admitted && !field.asks_more(other, policy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

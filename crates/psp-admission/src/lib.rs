@@ -25,7 +25,7 @@ mod union;
 pub use access::Access;
 pub use admission::{Admission, Outcome, Overall};
 pub use bundle::{Bundle, BundleError};
-pub use compare::alerts_beyond;
+pub use compare::{alerts_beyond, refuses_all_of};
 pub use decision::{Decision, Judgement, May, Verdict, choose, decide, judge};
 pub use event::{AuditObject, PodEvent};
 pub use field::{Field, Fields, FieldsIter};
