@@ -51,8 +51,8 @@ const CLUSTERS: [usize; 4] = [3, 10, 20, 50];
 /// A check that costs Falco next to nothing: no plugin is asked, and all rules share its answer.
 const CHEAPEST: &str = "evt.num=0";
 
-/// Falco's configuration: its plugins, psp among them if rules have a bundle, a log to read, and alerts on standard output. By default the plugins hand over
-/// each value to a thread that waits for the next; on the file of a replay that takes milliseconds.
+/// Falco's configuration: its plugins, psp among them if rules have a bundle, a log to read, and alerts on standard
+/// output. By default the plugins hand over each value to a thread that waits for the next; on the file of a replay that takes milliseconds.
 fn config(log: &Path, bundle: Option<&Path>) -> String {
     let folder = std::env::var("PSP2FALCO_FALCO_PLUGINS").map(|f| f + "/").unwrap_or_default();
     let plugin = |name: &str, log: &str| {

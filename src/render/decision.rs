@@ -3,7 +3,7 @@
 //! Falco copies each macro into each rule that names it, and judges each copy anew. So a rule asks no policy that makes
 //! no difference to it:
 //! - one that no request can hold together with the rule's own, as those of two applications in two namespaces;
-//! - one that refuses what the rule's own policy refuses in a field, and as much or more besides;
+//! - one that certainly refuses each pod that the rule is about: it allows no more in that field than the rule's own policy;
 //! - of two that the same requesters may use, the one that refuses what the other refuses, and more.
 //!
 //! Administrators may use every policy. For them, policies answer that nobody else holds together.

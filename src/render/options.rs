@@ -11,7 +11,7 @@ pub const MAX_VALUE: usize = 8192;
 /// The most bytes of all values of one field together.
 pub const MAX_FIELD: usize = 256 * 1024;
 /// The most bytes of a rules file.
-pub const MAX_RULES: usize = 256 * 1024 * 1024;
+pub const MAX_RULES: usize = 512 * 1024 * 1024;
 
 /// Which object of an audit event the rules read. The first lines are the command line's help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
